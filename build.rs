@@ -1,0 +1,61 @@
+//! Compiles `proto/` into a descriptor set, messages, services and field checks.
+//! Needs no protoc.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+const FILES: [&str; 6] = [
+    "gavah/v1/types.proto",
+    "gavah/v1/registry_service.proto",
+    "gavah/v1/enrollment_record_service.proto",
+    "gavah/v1/validity_code_service.proto",
+    "gavah/v1/enrollment_certificate_service.proto",
+    "gavah/v1/validation_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for folder in ["buf", "gavah", "google"] {
+        println!("cargo::rerun-if-changed=proto/{folder}");
+    }
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES)?;
+    let descriptor_set = compiler.encode_file_descriptor_set();
+    fs::write(out.join("descriptor_set.binpb"), &descriptor_set)?;
+    publish(&out, &descriptor_set)?;
+
+    let pool = compiler.descriptor_pool();
+    let messages = gavah_rules::messages(&pool, "gavah.v1");
+    fs::write(
+        out.join("validate.rs"),
+        gavah_rules::validators(&pool, "gavah.v1")?,
+    )?;
+
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .skip_debug(
+            messages
+                .iter()
+                .map(|message| format!(".{}", message.full_name())),
+        )
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
+
+/// Leaves the descriptor set where tools outside the build find it:
+/// `contract/descriptor_set.binpb` in the target folder.
+fn publish(out: &Path, descriptor_set: &[u8]) -> Result<(), Box<dyn Error>> {
+    // OUT_DIR is <target>/<profile>/build/<package>/out.
+    let target = out
+        .ancestors()
+        .nth(4)
+        .ok_or("OUT_DIR is not inside a target folder")?;
+    let folder = target.join("contract");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("descriptor_set.binpb"), descriptor_set)?;
+    Ok(())
+}

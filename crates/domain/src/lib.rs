@@ -1,0 +1,39 @@
+//! Pure rules of Gavah: identity, text, calendar, codes, records, verdicts.
+//!
+//! Nothing here waits, reads or writes: time and randomness are parameters ([`Clock`], [`Entropy`]), every input is parsed
+//! once into a type whose existence proves that it is well formed, and every refusal is a [`Reason`].
+
+pub mod calendar;
+pub mod caller;
+pub mod certificate;
+pub mod clock;
+pub mod code;
+pub mod country;
+pub mod document;
+pub mod enums;
+pub mod identity;
+pub mod institution;
+pub mod money;
+pub mod program;
+pub mod reason;
+pub mod record;
+pub mod service;
+pub mod tariff;
+pub mod term;
+pub mod text;
+pub mod validity;
+pub mod verdict;
+pub mod violation;
+
+pub use calendar::JalaliDate;
+pub use clock::{Clock, Entropy, EntropyError, FixedClock, SystemClock, SystemEntropy, new_uuid};
+pub use code::{CodeScheme, MalformedCode, ValidityCode};
+pub use enums::TextEnum;
+pub use identity::{
+    ForeignCode, ForeignCodeKind, LegalEntityId, NationalCode, Passport, PersonId, PersonName,
+};
+pub use money::{Money, MoneyError, MoneyUnit};
+pub use reason::{Category, Reason};
+pub use term::{Term, TermId, TermKind, TermTable};
+pub use text::{DisplayText, MatchKey};
+pub use violation::{Violation, Violations};

@@ -1,0 +1,236 @@
+//! The services as they are offered: calls, the agreements under them and the workflow they run by.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    enums::text_enum,
+    institution::{Institution, InstitutionState, InstitutionType},
+    reason::Reason,
+    validity::DocumentKind,
+};
+
+text_enum! {
+    /// The services offered.
+    pub enum ServiceKind {
+        /// Enrollment certificates for students inside the country.
+        EnrollmentCertificate = "ENROLLMENT_CERTIFICATE",
+        /// Validity codes for documents.
+        ValidityCode = "VALIDITY_CODE",
+    }
+}
+
+impl ServiceKind {
+    /// The Persian name, as in the service-level agreement.
+    #[must_use]
+    pub const fn name_fa(self) -> &'static str {
+        match self {
+            Self::EnrollmentCertificate => {
+                "تأیید گواهی اشتغال به تحصیل دانشجویان داخل (صدور گواهی اشتغال به تحصیل)"
+            }
+            Self::ValidityCode => "صدور کد صحت",
+        }
+    }
+
+    /// The English name.
+    #[must_use]
+    pub const fn name_en(self) -> &'static str {
+        match self {
+            Self::EnrollmentCertificate => {
+                "Confirmation and issue of enrollment certificates for students in Iran"
+            }
+            Self::ValidityCode => "Issue of validity codes",
+        }
+    }
+
+    /// The Persian name of who provides the service.
+    #[must_use]
+    pub const fn provider_fa(self) -> &'static str {
+        match self {
+            Self::EnrollmentCertificate | Self::ValidityCode => "سازمان امور دانشجویان",
+        }
+    }
+
+    /// The English name of who provides the service.
+    #[must_use]
+    pub const fn provider_en(self) -> &'static str {
+        match self {
+            Self::EnrollmentCertificate | Self::ValidityCode => "Organization of Student Affairs",
+        }
+    }
+}
+
+text_enum! {
+    /// State of a call.
+    pub enum ServiceCallState {
+        /// Being prepared.
+        Draft = "DRAFT",
+        /// Announced; the service is offered between its two instants.
+        Open = "OPEN",
+        /// Closed; its agreements have ended.
+        Closed = "CLOSED",
+    }
+}
+
+/// A call (فراخوان): for how long, to whom and by which workflow a service is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCall {
+    /// Its id.
+    pub id: String,
+    /// The service.
+    pub service: ServiceKind,
+    /// State.
+    pub state: ServiceCallState,
+    /// First instant at which the service is offered.
+    pub open_time: Timestamp,
+    /// First instant at which it is no longer offered; `None` when the end is not set.
+    pub close_time: Option<Timestamp>,
+    /// Kinds of institution that are served; those not eligible at all stay refused.
+    pub eligible_types: Vec<InstitutionType>,
+    /// Kinds of document for which validity codes are issued.
+    pub document_kinds: Vec<DocumentKind>,
+    /// Id of the workflow version that requests run under.
+    pub workflow_version: String,
+    /// For how many days after the close requests in flight run off.
+    pub run_off_days: u16,
+}
+
+impl ServiceCall {
+    /// Whether new requests are taken at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.state == ServiceCallState::Open
+            && self.open_time <= now
+            && self.close_time.is_none_or(|close| now < close)
+    }
+}
+
+text_enum! {
+    /// State of an agreement.
+    pub enum AgreementState {
+        /// Asked for.
+        Requested = "REQUESTED",
+        /// In force.
+        Active = "ACTIVE",
+        /// Out of force for the time being.
+        Suspended = "SUSPENDED",
+        /// Ended for good.
+        Terminated = "TERMINATED",
+    }
+}
+
+/// The agreement (توافق‌نامه) under which a consumer uses a service during a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// Its id.
+    pub id: String,
+    /// Resource name of the consumer: `institutions/{institution_code}` or `callers/{caller_id}`.
+    pub consumer: String,
+    /// Id of the call it belongs to; the agreement ends with it.
+    pub call_id: String,
+    /// State.
+    pub state: AgreementState,
+    /// What the consumer may use the service for.
+    pub purposes: Vec<String>,
+}
+
+text_enum! {
+    /// Where payment stands in a workflow.
+    pub enum PaymentPosition {
+        /// Paid, or free by a recorded basis, before anything is issued.
+        BeforeIssue = "BEFORE_ISSUE",
+    }
+}
+
+/// The rules of a service that are data: every request keeps the version it ran under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowVersion {
+    /// Its id.
+    pub id: String,
+    /// The service.
+    pub service: ServiceKind,
+    /// Whether a fresh record confirms an application without asking the institution.
+    pub auto_confirm: bool,
+    /// Until what age a record is fresh, in hours.
+    pub freshness_hours: u32,
+    /// Whether the previous levels must be proven.
+    pub require_prior_qualification: bool,
+    /// For how many days after the end of the term a certificate holds.
+    pub certificate_extra_days: u16,
+    /// For how many Jalali months after its issue a certificate holds at most.
+    pub certificate_max_months: u8,
+    /// Whether the Organization reviews what the institution confirmed.
+    pub organization_review: bool,
+    /// Where payment stands.
+    pub payment_position: PaymentPosition,
+}
+
+impl WorkflowVersion {
+    /// Until what age a record is fresh.
+    #[must_use]
+    pub fn max_record_age(&self) -> SignedDuration {
+        SignedDuration::from_secs(i64::from(self.freshness_hours) * 3600)
+    }
+}
+
+/// The call under which `service` is used at `now`: an open one with an active agreement of one of `consumers`, the resource
+/// names by which the request's institution and caller are known. Where several fit, the first of `calls`.
+///
+/// # Errors
+///
+/// [`Reason::CallNotOpen`] when the service is not offered now, [`Reason::AgreementNotActive`] when it is, but not to these
+/// consumers.
+pub fn guard_call<'a>(
+    calls: &'a [ServiceCall],
+    agreements: &[Agreement],
+    service: ServiceKind,
+    consumers: &[String],
+    now: Timestamp,
+) -> Result<&'a ServiceCall, Reason> {
+    let mut open = calls
+        .iter()
+        .filter(|call| call.service == service && call.is_open(now))
+        .peekable();
+    if open.peek().is_none() {
+        return Err(Reason::CallNotOpen);
+    }
+    let agreed = |call: &&ServiceCall| {
+        agreements.iter().any(|agreement| {
+            agreement.call_id == call.id
+                && agreement.state == AgreementState::Active
+                && consumers.contains(&agreement.consumer)
+        })
+    };
+    open.find(agreed).ok_or(Reason::AgreementNotActive)
+}
+
+/// Whether the call serves the institution: open, of a kind that is eligible at all and that the call names.
+///
+/// # Errors
+///
+/// [`Reason::InstitutionNotActive`] or [`Reason::InstitutionTypeNotEligible`].
+pub fn guard_eligible(call: &ServiceCall, institution: &Institution) -> Result<(), Reason> {
+    if institution.state != InstitutionState::Active {
+        return Err(Reason::InstitutionNotActive);
+    }
+    if !institution.kind.is_eligible() || !call.eligible_types.contains(&institution.kind) {
+        return Err(Reason::InstitutionTypeNotEligible);
+    }
+    Ok(())
+}
+
+/// Whether the call issues validity codes for this kind of document.
+///
+/// # Errors
+///
+/// [`Reason::DocumentKindNotEnabled`].
+pub fn guard_document_kind(call: &ServiceCall, kind: DocumentKind) -> Result<(), Reason> {
+    if call.document_kinds.contains(&kind) {
+        Ok(())
+    } else {
+        Err(Reason::DocumentKindNotEnabled)
+    }
+}
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

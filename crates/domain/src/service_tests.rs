@@ -1,0 +1,222 @@
+//! Tests of service calls and their guards.
+
+use super::*;
+use crate::institution::tests::institution;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn call(id: &str, service: ServiceKind) -> ServiceCall {
+    ServiceCall {
+        id: id.to_owned(),
+        service,
+        state: ServiceCallState::Open,
+        open_time: at("2026-01-01T00:00:00Z"),
+        close_time: Some(at("2027-01-01T00:00:00Z")),
+        eligible_types: vec![InstitutionType::State, InstitutionType::Azad],
+        document_kinds: vec![DocumentKind::Degree],
+        workflow_version: "w1".to_owned(),
+        run_off_days: 30,
+    }
+}
+
+fn agreement(call_id: &str, consumer: &str, state: AgreementState) -> Agreement {
+    Agreement {
+        id: format!("{call_id}-{consumer}"),
+        consumer: consumer.to_owned(),
+        call_id: call_id.to_owned(),
+        state,
+        purposes: Vec::new(),
+    }
+}
+
+#[test]
+fn a_call_is_open_only_in_state_open_and_between_its_instants() {
+    use ServiceCallState as S;
+    let (open, close) = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    for (state, now, close_time, expected) in [
+        (S::Draft, open, Some(close), false),
+        (S::Closed, open, Some(close), false),
+        (S::Open, "2025-12-31T23:59:59.999999Z", Some(close), false),
+        (S::Open, close, Some(close), false),
+        (S::Open, open, Some(close), true),
+        (S::Open, "2026-12-31T23:59:59.999999Z", Some(close), true),
+        (S::Open, "2040-01-01T00:00:00Z", None, true),
+    ] {
+        let call = ServiceCall {
+            state,
+            close_time: close_time.map(at),
+            ..call("c", ServiceKind::ValidityCode)
+        };
+        assert_eq!(call.is_open(at(now)), expected, "{state} {now}");
+    }
+}
+
+/// What is tried, the calls, the agreements, and the id of the call found.
+type Case<'a> = (
+    &'a str,
+    Vec<&'a ServiceCall>,
+    Vec<Agreement>,
+    Result<&'a str, Reason>,
+);
+
+#[test]
+fn a_service_is_used_under_an_open_call_and_an_active_agreement_of_its_own() {
+    use AgreementState as A;
+    let service = ServiceKind::ValidityCode;
+    let now = at("2026-06-01T00:00:00Z");
+    let closed = ServiceCall {
+        state: ServiceCallState::Closed,
+        ..call("closed", service)
+    };
+    let other = call("other", ServiceKind::EnrollmentCertificate);
+    let (first, second) = (call("first", service), call("second", service));
+    let ut = "institutions/UT";
+    let consumers = [ut.to_owned(), "callers/ut-main".to_owned()];
+    let table: Vec<Case<'_>> = vec![
+        ("no call", vec![], vec![], Err(Reason::CallNotOpen)),
+        (
+            "closed call",
+            vec![&closed],
+            vec![agreement("closed", ut, A::Active)],
+            Err(Reason::CallNotOpen),
+        ),
+        (
+            "call of another service",
+            vec![&other],
+            vec![agreement("other", ut, A::Active)],
+            Err(Reason::CallNotOpen),
+        ),
+        (
+            "no agreement",
+            vec![&first],
+            vec![],
+            Err(Reason::AgreementNotActive),
+        ),
+        (
+            "agreement requested",
+            vec![&first],
+            vec![agreement("first", ut, A::Requested)],
+            Err(Reason::AgreementNotActive),
+        ),
+        (
+            "agreement suspended",
+            vec![&first],
+            vec![agreement("first", ut, A::Suspended)],
+            Err(Reason::AgreementNotActive),
+        ),
+        (
+            "agreement terminated",
+            vec![&first],
+            vec![agreement("first", ut, A::Terminated)],
+            Err(Reason::AgreementNotActive),
+        ),
+        (
+            "agreement of somebody else",
+            vec![&first],
+            vec![agreement("first", "institutions/SUT", A::Active)],
+            Err(Reason::AgreementNotActive),
+        ),
+        (
+            "agreement under another call",
+            vec![&first, &closed],
+            vec![agreement("closed", ut, A::Active)],
+            Err(Reason::AgreementNotActive),
+        ),
+        (
+            "institution",
+            vec![&first],
+            vec![agreement("first", ut, A::Active)],
+            Ok("first"),
+        ),
+        (
+            "caller",
+            vec![&first],
+            vec![agreement("first", "callers/ut-main", A::Active)],
+            Ok("first"),
+        ),
+        (
+            "second call",
+            vec![&closed, &other, &first, &second],
+            vec![
+                agreement("first", ut, A::Suspended),
+                agreement("second", ut, A::Active),
+            ],
+            Ok("second"),
+        ),
+    ];
+    for (case, calls, agreements, expected) in table {
+        let calls: Vec<_> = calls.into_iter().cloned().collect();
+        let found = guard_call(&calls, &agreements, service, &consumers, now);
+        assert_eq!(found.map(|call| call.id.as_str()), expected, "{case}");
+    }
+}
+
+#[test]
+fn only_open_institutions_of_an_eligible_kind_named_by_the_call_are_served() {
+    let call = call("c", ServiceKind::ValidityCode);
+    for kind in InstitutionType::ALL {
+        let open = institution("I", *kind, None);
+        // the call names AZAD too, which stays refused
+        let expected = if *kind == InstitutionType::State {
+            Ok(())
+        } else {
+            Err(Reason::InstitutionTypeNotEligible)
+        };
+        assert_eq!(guard_eligible(&call, &open), expected, "{kind}");
+        let closed = Institution {
+            state: InstitutionState::Closed,
+            ..open
+        };
+        let refused = Err(Reason::InstitutionNotActive);
+        assert_eq!(guard_eligible(&call, &closed), refused, "{kind}");
+    }
+}
+
+#[test]
+fn codes_are_issued_only_for_the_kinds_the_call_names() {
+    let call = call("c", ServiceKind::ValidityCode);
+    for kind in DocumentKind::ALL {
+        let expected = if *kind == DocumentKind::Degree {
+            Ok(())
+        } else {
+            Err(Reason::DocumentKindNotEnabled)
+        };
+        assert_eq!(guard_document_kind(&call, *kind), expected, "{kind}");
+    }
+}
+
+#[test]
+fn the_age_of_a_fresh_record_is_given_in_hours() {
+    let workflow = WorkflowVersion {
+        id: "w1".to_owned(),
+        service: ServiceKind::EnrollmentCertificate,
+        auto_confirm: true,
+        freshness_hours: 24,
+        require_prior_qualification: true,
+        certificate_extra_days: 30,
+        certificate_max_months: 6,
+        organization_review: false,
+        payment_position: PaymentPosition::BeforeIssue,
+    };
+    assert_eq!(workflow.max_record_age(), SignedDuration::from_hours(24));
+}
+
+#[test]
+fn each_service_has_its_own_name_and_one_provider() {
+    let [a, b] = [
+        ServiceKind::EnrollmentCertificate,
+        ServiceKind::ValidityCode,
+    ];
+    assert_ne!(a.name_fa(), b.name_fa());
+    assert_ne!(a.name_en(), b.name_en());
+    assert_eq!(
+        (a.provider_fa(), a.provider_en()),
+        ("سازمان امور دانشجویان", "Organization of Student Affairs")
+    );
+    assert_eq!(
+        (a.provider_fa(), a.provider_en()),
+        (b.provider_fa(), b.provider_en())
+    );
+}

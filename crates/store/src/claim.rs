@@ -1,0 +1,116 @@
+//! Claims of request ids: what makes a retry safe.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseTransaction, EntityTrait, Set};
+use uuid::Uuid;
+
+use crate::entity::request_claim;
+use crate::{ActContext, Store, StoreError};
+
+/// A caller's retry key with what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The caller. The key outlives its certificates.
+    pub caller_id: String,
+    /// Full name of the RPC.
+    pub method: String,
+    /// The key.
+    pub request_id: Uuid,
+    /// Place in a batch; unset outside one.
+    pub row: Option<u32>,
+    /// SHA-256 over the input without request_id and validate_only.
+    pub digest: [u8; 32],
+}
+
+/// What a request_id already stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The same request: its resource, and what else was answered.
+    Replay {
+        /// Resource name.
+        resource: String,
+        /// Outcome beside the resource, empty when there was none.
+        outcome: String,
+    },
+    /// Another request.
+    Reused,
+}
+
+impl Claim {
+    fn key(&self) -> (String, String, Uuid, i32) {
+        let row = self
+            .row
+            .and_then(|row| i32::try_from(row).ok())
+            .unwrap_or(-1);
+        (
+            self.caller_id.clone(),
+            self.method.clone(),
+            self.request_id,
+            row,
+        )
+    }
+}
+
+impl Store {
+    /// What the request_id already stands for, if anything.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn claimed(&self, claim: &Claim) -> Result<Option<Claimed>, StoreError> {
+        let found = self.read("find_claim", async {
+            Ok(request_claim::Entity::find_by_id(claim.key())
+                .one(&self.inner.db)
+                .await?)
+        });
+        Ok(found.await?.map(|found| answer(claim, found)))
+    }
+}
+
+/// Claims the request_id of `context` for `resource` inside the act's
+/// transaction; `Some` when it was claimed before. Two transactions with one key
+/// wait for each other here. Acts without a claim are always fresh.
+pub(crate) async fn claim(
+    tx: &DatabaseTransaction,
+    context: &ActContext,
+    resource: &str,
+    outcome: &str,
+) -> Result<Option<Claimed>, StoreError> {
+    let Some(claim) = &context.claim else {
+        return Ok(None);
+    };
+    let (caller_id, method, request_id, row) = claim.key();
+    let inserted = request_claim::Entity::insert(request_claim::ActiveModel {
+        caller_id: Set(caller_id),
+        method: Set(method),
+        request_id: Set(request_id),
+        row: Set(row),
+        digest: Set(claim.digest.to_vec()),
+        resource: Set(resource.to_owned()),
+        outcome: Set(outcome.to_owned()),
+        create_time: Set(context.now.as_microsecond()),
+    })
+    .on_conflict(OnConflict::new().do_nothing().to_owned())
+    .exec_without_returning(tx)
+    .await?;
+    if inserted == 1 {
+        return Ok(None);
+    }
+    let found = request_claim::Entity::find_by_id(claim.key())
+        .one(tx)
+        .await?
+        // The one who held the key rolled back in between: try again.
+        .ok_or(StoreError::Conflict)?;
+    Ok(Some(answer(claim, found)))
+}
+
+fn answer(claim: &Claim, found: request_claim::Model) -> Claimed {
+    if found.digest == claim.digest {
+        Claimed::Replay {
+            resource: found.resource,
+            outcome: found.outcome,
+        }
+    } else {
+        Claimed::Reused
+    }
+}

@@ -1,0 +1,283 @@
+//! Opening a database: SQLite with WAL and full durability, PostgreSQL with
+//! verified TLS and time limits of its own.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gavah_domain::Entropy;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sea_orm::sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sea_orm::sqlx::{self, ConnectOptions, Row};
+use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use tokio::sync::Semaphore;
+
+use crate::migration::{self, APPEND_ONLY};
+use crate::{Inner, Store, StoreError, seconds};
+
+/// Which database.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// An SQLite file; created when missing.
+    Sqlite {
+        /// The file. A file, never `:memory:`: every connection of a pool would
+        /// be a database of its own.
+        path: PathBuf,
+    },
+    /// A PostgreSQL database.
+    Postgres {
+        /// Connection URL, `postgres://…`. Its `sslmode` is raised to
+        /// `verify-full` unless the host is loopback or a local socket.
+        url: String,
+    },
+}
+
+impl std::fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            Self::Postgres { .. } => f.write_str("Postgres(…)"),
+        }
+    }
+}
+
+/// Limits of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Connections in the pool.
+    pub connections: u32,
+    /// How long to wait for a connection.
+    pub acquire: Duration,
+    /// How long one read may take.
+    pub statement: Duration,
+    /// How long a transaction may take up to its commit.
+    pub transaction: Duration,
+    /// How long to wait for a commit's answer before its outcome counts as
+    /// unknown.
+    pub commit: Duration,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            acquire: seconds(2),
+            statement: seconds(3),
+            transaction: seconds(8),
+            commit: seconds(10),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database and checks that its schema is this binary's.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Schema`] names what to do when migrations are missing or
+    /// unknown; [`StoreError::Config`] and [`StoreError::Unavailable`] as they say.
+    pub async fn open(
+        config: &StoreConfig,
+        limits: StoreLimits,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StoreError> {
+        if let StoreConfig::Sqlite { path } = config
+            && !path.exists()
+        {
+            return Err(StoreError::Schema(format!(
+                "{} does not exist; run `gavah migrate` first",
+                path.display()
+            )));
+        }
+        let db = connect(config, limits.connections, limits).await?;
+        let pending = migration::pending(&db).await.map_err(|error| match error {
+            sea_orm::DbErr::Migration(_) | sea_orm::DbErr::Custom(_) => StoreError::Schema(
+                "the database has migrations this binary does not know; use a newer binary"
+                    .to_owned(),
+            ),
+            other => other.into(),
+        })?;
+        if !pending.is_empty() {
+            return Err(StoreError::Schema(format!(
+                "{} migration(s) have not run: {}; run `gavah migrate` first",
+                pending.len(),
+                pending.join(", ")
+            )));
+        }
+        let write_turn = matches!(config, StoreConfig::Sqlite { .. }).then(|| Semaphore::new(1));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                limits,
+                entropy,
+                write_turn,
+            }),
+            deadline: None,
+        })
+    }
+
+    /// Brings the schema of a database up to date and returns how many
+    /// migrations ran. Processes that migrate one PostgreSQL database at the same
+    /// time wait for each other.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] as for [`Store::open`].
+    pub async fn migrate(config: &StoreConfig) -> Result<usize, StoreError> {
+        let limits = StoreLimits {
+            transaction: seconds(600),
+            ..StoreLimits::default()
+        };
+        let locked = connect(config, 1, limits).await?;
+        migration::lock(&locked).await?;
+        let ran = migration::migrate(&locked).await?;
+        locked.close().await?;
+        Ok(ran)
+    }
+
+    /// Grants an existing PostgreSQL role what a running server needs and no
+    /// more: no DDL, and neither UPDATE nor DELETE on audit tables.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Config`] when the name is not a plain identifier or the
+    /// database is SQLite; [`StoreError::Database`] when the role does not exist.
+    pub async fn grant_runtime_role(config: &StoreConfig, role: &str) -> Result<(), StoreError> {
+        let plain = role
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if role.is_empty() || !plain || matches!(config, StoreConfig::Sqlite { .. }) {
+            return Err(StoreError::Config(
+                "a runtime role is a PostgreSQL role named by lower-case letters, digits and _"
+                    .to_owned(),
+            ));
+        }
+        let db = connect(config, 1, StoreLimits::default()).await?;
+        db.execute_unprepared(&format!(
+            "GRANT USAGE ON SCHEMA public TO {role}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}; \
+             REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {role}; \
+             REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM {role}",
+            APPEND_ONLY.join(", ")
+        ))
+        .await?;
+        db.close().await?;
+        Ok(())
+    }
+}
+
+async fn connect(
+    config: &StoreConfig,
+    connections: u32,
+    limits: StoreLimits,
+) -> Result<DatabaseConnection, StoreError> {
+    match config {
+        StoreConfig::Sqlite { path } => {
+            let options = SqliteConnectOptions::new()
+                .filename(path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(limits.transaction)
+                .disable_statement_logging();
+            let pool = SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(limits.acquire)
+                .after_connect(|connection, _| Box::pin(assert_durable(connection)))
+                .connect_with(options)
+                .await
+                .map_err(|error| match error {
+                    sqlx::Error::Configuration(message) => StoreError::Config(message.to_string()),
+                    other => other.into(),
+                })?;
+            Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+        }
+        StoreConfig::Postgres { url } => {
+            let options = PgConnectOptions::from_str(url)
+                .map_err(|_| StoreError::Config("the PostgreSQL URL cannot be read".to_owned()))?;
+            let options = if is_local(&options) {
+                options
+            } else {
+                options.ssl_mode(PgSslMode::VerifyFull)
+            };
+            let millis = |limit: Duration| limit.as_millis().to_string();
+            let options = options
+                .application_name("gavah")
+                .options([
+                    ("statement_timeout", millis(limits.transaction)),
+                    ("lock_timeout", millis(limits.statement)),
+                    (
+                        "idle_in_transaction_session_timeout",
+                        millis(limits.transaction * 2),
+                    ),
+                ])
+                .disable_statement_logging();
+            let pool = PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(limits.acquire)
+                .connect_with(options)
+                .await?;
+            Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+        }
+    }
+}
+
+/// Every connection must survive a power cut after an acknowledged commit.
+async fn assert_durable(connection: &mut sqlx::SqliteConnection) -> Result<(), sqlx::Error> {
+    let journal: String = sqlx::query("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get(0)?;
+    let synchronous: i64 = sqlx::query("PRAGMA synchronous")
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get(0)?;
+    if journal == "wal" && synchronous == 2 {
+        return Ok(());
+    }
+    Err(sqlx::Error::Configuration(
+        format!("SQLite is not durable here: journal_mode={journal} synchronous={synchronous}")
+            .into(),
+    ))
+}
+
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_sockets_may_do_without_verified_tls() {
+        for (url, local) in [
+            ("postgres://u@127.0.0.1/d", true),
+            ("postgres://u@localhost:5433/d", true),
+            ("postgres://u@%2Fvar%2Frun%2Fpostgresql/d", true),
+            ("postgres://u@db.example.org/d", false),
+            ("postgres://u@10.1.2.3/d?sslmode=disable", false),
+        ] {
+            let options = PgConnectOptions::from_str(url).unwrap();
+            assert_eq!(is_local(&options), local, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_not_printed() {
+        let config = StoreConfig::Postgres {
+            url: "postgres://u:secret@h/d".to_owned(),
+        };
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,40 @@
+//! An application for an enrollment certificate; `content` is JSON. `open_key` is set while the application is open and unique among open ones.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `certificate_application`.
+#[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "certificate_application")]
+pub struct Model {
+    /// Id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Institution code.
+    pub institution_code: String,
+    /// Key of the person.
+    pub person_key: String,
+    /// Uniqueness key while open.
+    pub open_key: Option<String>,
+    /// State.
+    pub state: String,
+    /// Immutable content, JSON.
+    pub content: String,
+    /// The certificate.
+    pub certificate_id: Uuid,
+    /// Created, UTC microseconds.
+    pub create_time: i64,
+    /// Last changed, UTC microseconds.
+    pub update_time: i64,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("certificate_application::Model(…)")
+    }
+}
+
+/// No relation is followed by the object mapper.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

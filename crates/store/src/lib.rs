@@ -1,0 +1,122 @@
+//! The only place with SQL: entities, migrations and one concrete [`Store`] for
+//! SQLite (the embedded default) and PostgreSQL.
+//!
+//! Uniqueness is carried by unique constraints, never by looking first. Every
+//! act's transaction holds the claim of its request_id, the change itself, one
+//! audit entry and one change event.
+
+mod audit;
+mod certificates;
+mod claim;
+mod codes;
+mod connect;
+mod content;
+pub mod entity;
+mod error;
+mod listing;
+mod migration;
+mod records;
+mod registry;
+mod seed;
+mod snapshot;
+mod tx;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gavah_domain::Entropy;
+use sea_orm::DatabaseConnection;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+pub use audit::{Act, ActContext};
+pub use certificates::{
+    CertificateContent, Intent, IssueCertificate, Recorded, Signed, StoredApplication,
+    StoredCertificate, StoredStep,
+};
+pub use claim::{Claim, Claimed};
+pub use codes::{
+    Attestation, CodeContent, DocumentChange, Issue, IssueCode, PriorProof, StoredCode,
+    StoredRevocation,
+};
+pub use connect::{StoreConfig, StoreLimits};
+pub use error::StoreError;
+pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
+pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
+pub use registry::{NewCaller, RegistryChange, StoredCaller, StoredExpert, StoredInstitution};
+pub use seed::{
+    AgreementSeed, CallSeed, Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules,
+    WorkflowSeed,
+};
+pub use snapshot::{CertificateEntry, Snapshot};
+pub use tx::{TRANSACTION_SECONDS, TRANSACTIONS};
+pub use verify::{ChainReport, Difference};
+
+/// A document changed by suspending, reinstating or revoking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed<T> {
+    /// The document after the change, or after the earlier call with this
+    /// request_id.
+    Done(T),
+    /// The request_id stands for another request.
+    RequestIdReused,
+    /// The document changed since the caller read it.
+    EtagMismatch,
+    /// The document's state does not allow the act.
+    NotAllowed,
+}
+
+/// The store. Cheap to clone; a clone made by [`Store::by`] carries a deadline.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    deadline: Option<Instant>,
+}
+
+struct Inner {
+    db: DatabaseConnection,
+    limits: StoreLimits,
+    entropy: Arc<dyn Entropy>,
+    write_turn: Option<Semaphore>,
+}
+
+impl Store {
+    /// This store with a deadline for every call made through it.
+    #[must_use]
+    pub fn by(&self, deadline: Instant) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            deadline: Some(deadline),
+        }
+    }
+
+    /// Closes all connections after the work in progress.
+    pub async fn close(&self) {
+        // Closing twice is harmless and the only error there is.
+        let _ = self.inner.db.close_by_ref().await;
+    }
+
+    /// Asks the database for an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Timeout`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read("ping", async { Ok(self.inner.db.ping().await?) })
+            .await
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("backend", &self.inner.db.get_database_backend())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Seconds as a [`Duration`], for defaults.
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}

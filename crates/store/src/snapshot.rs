@@ -1,0 +1,274 @@
+//! Everything small that is read on every call, as one value: callers,
+//! institutions, calls, agreements, terms, tariffs. A node loads it again when
+//! the registry's version has moved.
+
+use std::collections::HashMap;
+
+use gavah_domain::caller::CallerId;
+use gavah_domain::service::{Agreement, ServiceCall, WorkflowVersion};
+use gavah_domain::tariff::{TariffRow, TariffYear};
+use gavah_domain::{JalaliDate, Money, Term, TermId, TermTable};
+use jiff::Timestamp;
+use sea_orm::{EntityTrait, QueryOrder};
+
+use crate::content::{from_json, instant, known};
+use crate::entity::{
+    agreement, caller, client_certificate, institution, institution_alias, registry_version,
+    service_call, tariff_row, tariff_year, term, workflow_version,
+};
+use crate::registry::{read_caller, read_institution};
+use crate::seed::WorkflowRules;
+use crate::{Store, StoreError, StoredCaller, StoredInstitution};
+
+/// A registered client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateEntry {
+    /// SHA-256 of the certificate, 64 lower-case hex digits.
+    pub fingerprint: String,
+    /// When it was registered.
+    pub create_time: Timestamp,
+    /// When it was retired; unset while active.
+    pub retire_time: Option<Timestamp>,
+}
+
+/// The registry at one version.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The version.
+    pub version: i64,
+    /// Callers by id.
+    pub callers: HashMap<String, StoredCaller>,
+    /// Institutions by code.
+    pub institutions: HashMap<String, StoredInstitution>,
+    /// Codes by code or alias.
+    pub institution_codes: HashMap<String, String>,
+    /// Service calls.
+    pub calls: Vec<ServiceCall>,
+    /// Agreements.
+    pub agreements: Vec<Agreement>,
+    /// Workflow versions by id.
+    pub workflows: HashMap<String, WorkflowVersion>,
+    /// Terms.
+    pub terms: TermTable,
+    /// Tariff tables.
+    pub tariffs: Vec<TariffYear>,
+}
+
+impl Snapshot {
+    /// A caller by its id.
+    #[must_use]
+    pub fn caller(&self, id: &CallerId) -> Option<&StoredCaller> {
+        self.callers.get(id.as_str())
+    }
+
+    /// An institution by its code or one of its aliases.
+    #[must_use]
+    pub fn institution(&self, code_or_alias: &str) -> Option<&StoredInstitution> {
+        self.institution_codes
+            .get(code_or_alias)
+            .and_then(|code| self.institutions.get(code))
+    }
+}
+
+impl Store {
+    /// The registry's version: moves with every change of what a snapshot holds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn registry_version(&self) -> Result<i64, StoreError> {
+        self.read("registry_version", async {
+            let row = registry_version::Entity::find_by_id(1)
+                .one(&self.inner.db)
+                .await?;
+            row.map(|row| row.version)
+                .ok_or(StoreError::Corrupt("registry_version"))
+        })
+        .await
+    }
+
+    /// Loads the registry. The version is read first, so a change in between
+    /// makes the next poll load again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let version = self.registry_version().await?;
+        self.read("load_snapshot", async {
+            let (institutions, institution_codes) = self.institutions_with_codes().await?;
+            Ok(Snapshot {
+                version,
+                callers: self.callers().await?,
+                institutions,
+                institution_codes,
+                calls: self.calls().await?,
+                agreements: self.agreements().await?,
+                workflows: self.workflows().await?,
+                terms: self.terms().await?,
+                tariffs: self.tariffs().await?,
+            })
+        })
+        .await
+    }
+
+    async fn callers(&self) -> Result<HashMap<String, StoredCaller>, StoreError> {
+        let mut certificates: HashMap<String, Vec<client_certificate::Model>> = HashMap::new();
+        for row in client_certificate::Entity::find()
+            .all(&self.inner.db)
+            .await?
+        {
+            certificates
+                .entry(row.caller_id.clone())
+                .or_default()
+                .push(row);
+        }
+        caller::Entity::find()
+            .all(&self.inner.db)
+            .await?
+            .into_iter()
+            .map(|row| {
+                let own = certificates.remove(&row.caller_id).unwrap_or_default();
+                Ok((row.caller_id.clone(), read_caller(row, own)?))
+            })
+            .collect()
+    }
+
+    async fn institutions_with_codes(
+        &self,
+    ) -> Result<(HashMap<String, StoredInstitution>, HashMap<String, String>), StoreError> {
+        let mut codes = HashMap::new();
+        let mut aliases: HashMap<String, Vec<String>> = HashMap::new();
+        for row in institution_alias::Entity::find()
+            .order_by_asc(institution_alias::Column::Alias)
+            .all(&self.inner.db)
+            .await?
+        {
+            if row.alias != row.institution_code {
+                aliases
+                    .entry(row.institution_code.clone())
+                    .or_default()
+                    .push(row.alias.clone());
+            }
+            codes.insert(row.alias, row.institution_code);
+        }
+        let institutions = institution::Entity::find()
+            .all(&self.inner.db)
+            .await?
+            .into_iter()
+            .map(|row| {
+                let own = aliases.remove(&row.code).unwrap_or_default();
+                Ok((row.code.clone(), read_institution(row, own)?))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok((institutions, codes))
+    }
+
+    async fn calls(&self) -> Result<Vec<ServiceCall>, StoreError> {
+        let rows = service_call::Entity::find()
+            .order_by_asc(service_call::Column::Id)
+            .all(&self.inner.db)
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ServiceCall {
+                    service: known(&row.service, "service_call.service")?,
+                    state: known(&row.state, "service_call.state")?,
+                    open_time: instant(row.open_time)?,
+                    close_time: row.close_time.map(instant).transpose()?,
+                    eligible_types: names(&row.eligible_types, "service_call.eligible_types")?,
+                    document_kinds: names(&row.document_kinds, "service_call.document_kinds")?,
+                    workflow_version: row.workflow_version,
+                    run_off_days: u16::try_from(row.run_off_days)
+                        .map_err(|_| StoreError::Corrupt("service_call.run_off_days"))?,
+                    id: row.id,
+                })
+            })
+            .collect()
+    }
+
+    async fn agreements(&self) -> Result<Vec<Agreement>, StoreError> {
+        let rows = agreement::Entity::find()
+            .order_by_asc(agreement::Column::Id)
+            .all(&self.inner.db)
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Agreement {
+                    state: known(&row.state, "agreement.state")?,
+                    purposes: from_json(&row.purposes, "agreement.purposes")?,
+                    id: row.id,
+                    consumer: row.consumer,
+                    call_id: row.call_id,
+                })
+            })
+            .collect()
+    }
+
+    async fn workflows(&self) -> Result<HashMap<String, WorkflowVersion>, StoreError> {
+        let rows = workflow_version::Entity::find().all(&self.inner.db).await?;
+        rows.into_iter()
+            .map(|row| {
+                let rules: WorkflowRules = from_json(&row.rules, "workflow_version.rules")?;
+                let service = known(&row.service, "workflow_version.service")?;
+                Ok((row.id.clone(), rules.version(row.id, service)?))
+            })
+            .collect()
+    }
+
+    async fn terms(&self) -> Result<TermTable, StoreError> {
+        let rows = term::Entity::find().all(&self.inner.db).await?;
+        let date =
+            |number| JalaliDate::from_i32(number).map_err(|_| StoreError::Corrupt("term date"));
+        let terms = rows
+            .into_iter()
+            .map(|row| {
+                Ok(Term {
+                    id: TermId {
+                        academic_year: row.academic_year,
+                        kind: known(&row.kind, "term.kind")?,
+                    },
+                    start: date(row.start_date)?,
+                    end: date(row.end_date)?,
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(TermTable::new(terms))
+    }
+
+    async fn tariffs(&self) -> Result<Vec<TariffYear>, StoreError> {
+        let mut rows: HashMap<i32, Vec<TariffRow>> = HashMap::new();
+        for row in tariff_row::Entity::find()
+            .order_by_asc(tariff_row::Column::Id)
+            .all(&self.inner.db)
+            .await?
+        {
+            rows.entry(row.year).or_default().push(TariffRow {
+                service: known(&row.service, "tariff_row.service")?,
+                request_type: row.request_type,
+                institution_type: row
+                    .institution_type
+                    .map(|kind| known(&kind, "tariff_row.institution_type"))
+                    .transpose()?,
+                fee: Money::new(row.amount, known(&row.unit, "tariff_row.unit")?),
+                legal_reference: row.legal_reference,
+            });
+        }
+        let years = tariff_year::Entity::find()
+            .order_by_asc(tariff_year::Column::Year)
+            .all(&self.inner.db)
+            .await?;
+        Ok(years
+            .into_iter()
+            .map(|year| TariffYear {
+                year: year.year,
+                rows: rows.remove(&year.year).unwrap_or_default(),
+            })
+            .collect())
+    }
+}
+
+fn names<T: std::str::FromStr>(json: &str, place: &'static str) -> Result<Vec<T>, StoreError> {
+    let names: Vec<String> = from_json(json, place)?;
+    names.iter().map(|name| known(name, place)).collect()
+}

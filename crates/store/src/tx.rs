@@ -1,0 +1,167 @@
+//! Named transactions and timed reads.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use crate::{Store, StoreError};
+
+/// Transactions by name and outcome.
+pub const TRANSACTIONS: &str = "gavah_store_transactions_total";
+/// Seconds a transaction took, retries included, by name.
+pub const TRANSACTION_SECONDS: &str = "gavah_store_transaction_duration_seconds";
+
+/// Tries of one transaction before a conflict is told to the caller.
+const TRIES: u32 = 4;
+
+/// How a transaction's work ends.
+pub(crate) enum Done<T> {
+    /// Commit.
+    Commit(T),
+    /// Roll back: the answer stands without any change.
+    Abandon(T),
+}
+
+impl Store {
+    /// Runs `work` in one transaction under `name`: READ COMMITTED on
+    /// PostgreSQL, IMMEDIATE on SQLite. Conflicts are tried again a few times with
+    /// a growing, jittered pause; `work` must therefore be repeatable. A commit is
+    /// never cancelled: when its answer does not come in time, it goes on in its
+    /// own task and the caller learns [`StoreError::CommitUnknown`].
+    pub(crate) async fn run_tx<T: Send>(
+        &self,
+        name: &'static str,
+        work: impl AsyncFn(&DatabaseTransaction) -> Result<Done<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        let started = Instant::now();
+        let span = tracing::info_span!("store.transaction", otel.name = name);
+        let result = async {
+            let mut attempt = 0;
+            loop {
+                attempt += 1;
+                match self.try_tx(&work).await {
+                    Err(StoreError::Conflict) if attempt < TRIES => {
+                        tokio::time::sleep(self.pause(attempt)).await;
+                    }
+                    result => return result,
+                }
+            }
+        }
+        .instrument(span)
+        .await;
+        let outcome = if result.is_ok() { "ok" } else { "error" };
+        metrics::counter!(TRANSACTIONS, "name" => name, "outcome" => outcome).increment(1);
+        metrics::histogram!(TRANSACTION_SECONDS, "name" => name)
+            .record(started.elapsed().as_secs_f64());
+        result
+    }
+
+    async fn try_tx<T: Send>(
+        &self,
+        work: &impl AsyncFn(&DatabaseTransaction) -> Result<Done<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        let limit = self.limit(self.inner.limits.transaction);
+        // SQLite has one writer: waiting here is fair and cheap, waiting in the
+        // engine is polling.
+        let _turn = match &self.inner.write_turn {
+            Some(turn) => Some(
+                timeout_at(limit, turn.acquire())
+                    .await
+                    .map_err(|_| StoreError::Timeout)?
+                    .map_err(|_| StoreError::Unavailable)?,
+            ),
+            None => None,
+        };
+        let worked = timeout_at(limit, async {
+            let tx = self.begin(limit).await?;
+            let done = work(&tx).await?;
+            Ok::<_, StoreError>((tx, done))
+        })
+        .await
+        .map_err(|_| StoreError::Timeout)?;
+        match worked? {
+            (tx, Done::Commit(answer)) => self.commit(tx).await.map(|()| answer),
+            (tx, Done::Abandon(answer)) => {
+                // A failed rollback drops the connection, which rolls back too.
+                let _ = tx.rollback().await;
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn begin(&self, limit: Instant) -> Result<DatabaseTransaction, StoreError> {
+        let tx = self
+            .inner
+            .db
+            .begin_with_options(TransactionOptions {
+                isolation_level: self.on_postgres().then_some(IsolationLevel::ReadCommitted),
+                access_mode: None,
+                sqlite_transaction_mode: (!self.on_postgres())
+                    .then_some(SqliteTransactionMode::Immediate),
+            })
+            .await?;
+        if self.on_postgres() {
+            let left = limit
+                .saturating_duration_since(Instant::now())
+                .as_millis()
+                .max(1);
+            tx.execute_unprepared(&format!("SET LOCAL statement_timeout = {left}"))
+                .await?;
+        }
+        Ok(tx)
+    }
+
+    async fn commit(&self, tx: DatabaseTransaction) -> Result<(), StoreError> {
+        let commit = tokio::spawn(tx.commit());
+        match timeout_at(Instant::now() + self.inner.limits.commit, commit).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => match StoreError::from(error) {
+                // The database answered, so nothing was committed.
+                refused @ (StoreError::Conflict
+                | StoreError::Constraint(_)
+                | StoreError::Database { .. }) => Err(refused),
+                _ => Err(StoreError::CommitUnknown),
+            },
+            Ok(Err(_)) | Err(_) => Err(StoreError::CommitUnknown),
+        }
+    }
+
+    /// Runs one read under the call's deadline and the store's own limit.
+    pub(crate) async fn read<T>(
+        &self,
+        name: &'static str,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let span = tracing::info_span!("store.read", otel.name = name);
+        timeout_at(
+            self.limit(self.inner.limits.statement),
+            read.instrument(span),
+        )
+        .await
+        .map_err(|_| StoreError::Timeout)?
+    }
+
+    /// The earlier of the call's deadline and `limit` from now.
+    fn limit(&self, limit: Duration) -> Instant {
+        let limit = Instant::now() + limit;
+        self.deadline.map_or(limit, |deadline| deadline.min(limit))
+    }
+
+    pub(crate) fn on_postgres(&self) -> bool {
+        self.inner.db.get_database_backend() == DbBackend::Postgres
+    }
+
+    /// 5, 10, 20 ms …, each shortened by up to half at random.
+    fn pause(&self, attempt: u32) -> Duration {
+        let full = Duration::from_millis(5 << attempt.min(6));
+        let mut byte = [0];
+        // Without randomness the pause is merely not jittered.
+        let _ = self.inner.entropy.fill(&mut byte);
+        full - full.mul_f64(f64::from(byte[0]) / 512.0)
+    }
+}

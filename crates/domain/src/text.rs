@@ -78,6 +78,14 @@ impl fmt::Debug for DisplayText {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MatchKey(String);
 
+impl MatchKey {
+    /// The key as text, for keys in the store.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for MatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MatchKey(…)")

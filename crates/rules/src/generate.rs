@@ -124,9 +124,16 @@ fn plain_field(
             );
         }
         if !inner.is_empty() {
+            // A list that is too long is refused as a whole: its items are not
+            // looked at, however many there are.
+            let most = rules.checks.iter().find_map(|check| match check {
+                Check::MaxItems(count) => Some(format!(".take({count})")),
+                _ => None,
+            });
+            let most = most.unwrap_or_default();
             let _ = write!(
                 body,
-                "        for (index, item) in self.{member}.iter().enumerate() {{\n{inner}        }}\n"
+                "        for (index, item) in self.{member}.iter(){most}.enumerate() {{\n{inner}        }}\n"
             );
         }
         return Ok(());
@@ -273,9 +280,10 @@ fn condition(
 
 fn rule_name(check: &Check) -> &'static str {
     match check {
-        Check::MinLen(_) | Check::MinItems(_) | Check::NotIn(0) => "Required",
+        Check::MinLen(1) | Check::MinItems(_) | Check::NotIn(0) => "Required",
         Check::MaxLen(_) => "TooLong",
-        Check::Len(_)
+        Check::MinLen(_)
+        | Check::Len(_)
         | Check::Uuid
         | Check::Gte(_)
         | Check::Lte(_)

@@ -1,0 +1,251 @@
+//! Validity codes: issue in one call, read, list, suspend, reinstate, revoke.
+
+use gavah_domain::caller::CallerClass;
+use gavah_domain::institution::Institution;
+use gavah_domain::service::{ServiceKind, guard_document_kind};
+use gavah_domain::validity::{expiry, live_key, missing_prior_levels};
+use gavah_domain::verdict::{Outcome, verdict_at};
+use gavah_domain::{CodeScheme, Reason, ValidityCode};
+use gavah_store::{
+    ActContext, Attestation, CodeContent, CodeFilter, Issue, IssueCode, PriorProof,
+    StoredCode,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::documents::{change_of, check_change, settle};
+use super::validate::document_of_code;
+use super::{App, actor, context, earlier, may_read, owned, owns, scope, terms};
+use crate::call::Call;
+use crate::convert::change::ChangeInput;
+use crate::convert::code::{IssueCodeInput, ListCodesInput};
+use crate::convert::names::Collection;
+use crate::error::{AppError, Refusal};
+
+/// How often another code is drawn when the drawn one is taken; a second draw is
+/// already a once-in-the-life-of-the-system event.
+const DRAWS: usize = 3;
+
+/// Issues a validity code; `None` when only checking.
+///
+/// # Errors
+///
+/// Refusals by the guards, the uniqueness key and the prior-qualification chain;
+/// [`AppError::Store`].
+pub async fn issue(
+    app: &App,
+    call: &Call,
+    input: IssueCodeInput,
+) -> Result<Option<StoredCode>, AppError> {
+    let institution = owned(call, &input.program.institution)?;
+    let now = app.clock.now();
+    let context = context(call, &input.head, None, now);
+    let prepared = match prepare(app, call, &input, institution, now).await {
+        Ok(prepared) => prepared,
+        Err(refused) if input.head.validate_only => return Err(refused),
+        Err(refused) => {
+            let resource = earlier(app, call, &context, refused).await?;
+            return read(app, call, &resource).await.map(Some);
+        }
+    };
+    if input.head.validate_only {
+        return check_free(app, call, &prepared).await.map(|()| None);
+    }
+    record(app, call, &context, prepared).await.map(Some)
+}
+
+/// Everything that can be decided before the transaction.
+async fn prepare(
+    app: &App,
+    call: &Call,
+    input: &IssueCodeInput,
+    institution: &Institution,
+    now: Timestamp,
+) -> Result<IssueCode, AppError> {
+    let terms = terms(call, ServiceKind::ValidityCode, "ISSUE", institution, now)?;
+    guard_document_kind(terms.call, input.document.kind).map_err(|reason| {
+        Refusal::new(reason).with("document_kind", input.document.kind.as_str())
+    })?;
+    if input.expert.institution != institution.code {
+        return Err(Reason::ExpertNotActive.into());
+    }
+    let priors = proven(app, call, input, now).await?;
+    if terms.workflow.require_prior_qualification {
+        let levels: Vec<_> = priors.iter().map(|prior| prior.level).collect();
+        let missing = missing_prior_levels(input.program.level, &levels);
+        if !missing.is_empty() {
+            let missing: Vec<_> = missing.iter().map(|level| level.as_str()).collect();
+            return Err(Refusal::new(Reason::PriorQualificationMissing)
+                .with("missing_level", missing.join(","))
+                .into());
+        }
+    }
+    let double_major = input.double_major_declared.then_some(input.program.field_code.as_str());
+    Ok(IssueCode {
+        id: app.new_id(now)?,
+        code: draw(app)?,
+        live_key: live_key(
+            &input.subject.person_id,
+            input.program.level,
+            &institution.code,
+            input.document.kind,
+            double_major,
+        ),
+        content: CodeContent {
+            subject: input.subject.clone(),
+            program: input.program.clone(),
+            document: input.document.clone(),
+            double_major_declared: input.double_major_declared,
+            external_ref: input.external_ref.clone(),
+            attestation: Attestation {
+                expert_code: input.expert.code.as_str().to_owned(),
+                statement_version: input.statement_version.clone(),
+                attest_micros: input.attest_time.as_microsecond(),
+            },
+            priors,
+            quote: terms.quote,
+            workflow_version: terms.workflow.id.clone(),
+        },
+        issue_time: now,
+        expire_time: expiry(input.document.kind, now),
+        subject_hash: app.subject_hash(&input.subject.person_id),
+    })
+}
+
+fn draw(app: &App) -> Result<ValidityCode, AppError> {
+    ValidityCode::draw(CodeScheme::ValidityCode, &*app.entropy)
+        .map_err(|_| AppError::Internal("no randomness for a code"))
+}
+
+/// The claimed previous levels whose codes validate, now, for the same person and
+/// the claimed level.
+async fn proven(
+    app: &App,
+    call: &Call,
+    input: &IssueCodeInput,
+    now: Timestamp,
+) -> Result<Vec<PriorProof>, AppError> {
+    if input.priors.is_empty() {
+        return Ok(Vec::new());
+    }
+    let codes: Vec<_> = input.priors.iter().map(|prior| prior.code).collect();
+    let found = app.store_for(call).find_codes(&codes).await?;
+    let proofs = input.priors.iter().filter_map(|prior| {
+        let stored = found.iter().find(|stored| stored.code == prior.code)?;
+        let document = document_of_code(call, stored);
+        let claim = Some(&input.subject.person_id);
+        let verdict = verdict_at(&prior.code, Some(&document), claim, now);
+        let proves = verdict.outcome == Outcome::Valid && stored.content.program.level == prior.level;
+        proves.then_some(PriorProof { level: prior.level, code_id: stored.id })
+    });
+    Ok(proofs.collect())
+}
+
+/// The checks that the transaction would make, without any effect.
+async fn check_free(app: &App, call: &Call, prepared: &IssueCode) -> Result<(), AppError> {
+    let store = app.store_for(call);
+    let content = &prepared.content;
+    let institution = content.program.institution.as_str();
+    if !store.expert_active(institution, &content.attestation.expert_code).await? {
+        return Err(Reason::ExpertNotActive.into());
+    }
+    match store.live_code(&prepared.live_key, prepared.issue_time).await? {
+        Some(id) => Err(already_issued(id)),
+        None => Ok(()),
+    }
+}
+
+async fn record(
+    app: &App,
+    call: &Call,
+    context: &ActContext,
+    mut prepared: IssueCode,
+) -> Result<StoredCode, AppError> {
+    let store = app.store_for(call);
+    for _ in 0..DRAWS {
+        match store.issue_code(context, &prepared).await? {
+            Issue::Issued(stored) | Issue::Replayed(stored) => return Ok(stored),
+            Issue::RequestIdReused => return Err(Reason::RequestIdReused.into()),
+            Issue::AlreadyIssued { id } => return Err(already_issued(id)),
+            Issue::ExpertNotActive => return Err(Reason::ExpertNotActive.into()),
+            Issue::CodeTaken => prepared.code = draw(app)?,
+        }
+    }
+    Err(AppError::Internal("every drawn code was taken"))
+}
+
+/// The key holds the caller's own institution, so the holder is its own too.
+fn already_issued(id: Uuid) -> AppError {
+    Refusal::new(Reason::CodeAlreadyIssued)
+        .with("resource", Collection::ValidityCodes.name(id))
+        .into()
+}
+
+async fn read(app: &App, call: &Call, resource: &str) -> Result<StoredCode, AppError> {
+    let id = Collection::ValidityCodes
+        .parse(resource)
+        .map_err(|_| AppError::Internal("a claim names no validity code"))?;
+    get(app, call, id).await
+}
+
+/// Reads a validity code the caller may read.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
+pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredCode, AppError> {
+    let stored = app.store_for(call).code(id).await?;
+    stored
+        .filter(|stored| may_read(call, &stored.content.program.institution))
+        .ok_or_else(|| Reason::ResourceNotFound.into())
+}
+
+/// Lists validity codes the caller may read, newest first; one row more than the
+/// page has when there is another page.
+///
+/// # Errors
+///
+/// INSTITUTION_NOT_OWNED; [`AppError::Store`].
+pub async fn list(
+    app: &App,
+    call: &Call,
+    input: &ListCodesInput,
+) -> Result<Vec<StoredCode>, AppError> {
+    let filter = CodeFilter {
+        scope: scope(call, input.institution.as_ref())?,
+        state: input.state.map(|state| state.as_str()),
+        document_kind: input.document_kind.map(|kind| kind.as_str()),
+        external_ref: input.external_ref.clone(),
+        issued_from: input.issued_from,
+        issued_before: input.issued_before,
+    };
+    Ok(app.store_for(call).list_codes(&filter, input.page.after, input.page.probe()).await?)
+}
+
+/// Suspends, reinstates or revokes a validity code; `None` when only checking.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND, ETAG_MISMATCH, STATE_TRANSITION_NOT_ALLOWED,
+/// REQUEST_ID_REUSED; [`AppError::Store`].
+pub async fn change(
+    app: &App,
+    call: &Call,
+    input: ChangeInput,
+) -> Result<Option<StoredCode>, AppError> {
+    let now = app.clock.now();
+    let stored = get(app, call, input.id).await?;
+    let organization = call.caller.class == CallerClass::Organization;
+    if !organization && !owns(call, &stored.content.program.institution) {
+        return Err(Reason::ResourceNotFound.into());
+    }
+    if input.head.validate_only {
+        check_change(&input, stored.state, stored.version)?;
+        return Ok(None);
+    }
+    let hash = app.subject_hash(&stored.content.subject.person_id);
+    let change = change_of(&input, &hash, &actor(call), now);
+    let context = context(call, &input.head, None, now);
+    let changed = app.store_for(call).change_code(&context, input.id, &change).await?;
+    settle(changed, input.action, stored.state).map(Some)
+}

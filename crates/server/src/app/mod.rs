@@ -1,0 +1,189 @@
+//! The use cases, one file for each group of operations. They know the domain and
+//! the store; neither messages nor statuses of the transport.
+
+use std::sync::Arc;
+
+use gavah_domain::institution::{Institution, InstitutionCode};
+use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion, guard_call, guard_eligible};
+use gavah_domain::tariff::{Quote, quote};
+use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
+use gavah_evidence::{Signer, SubjectHasher};
+use gavah_store::{ActContext, Claim, Claimed, Scope, Store};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::call::Call;
+use crate::convert::{Head, Known};
+use crate::error::{AppError, Refusal};
+use crate::registry_watch::Registry;
+
+pub mod certificates;
+pub mod codes;
+mod documents;
+pub mod records;
+pub mod recovery;
+pub mod registry;
+pub mod validate;
+
+/// What every use case works with.
+#[derive(Debug)]
+pub struct App {
+    /// The store.
+    pub store: Store,
+    /// The clock; read once per operation.
+    pub clock: Arc<dyn Clock>,
+    /// The source of codes and ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// The key that signs certificates.
+    pub signer: Arc<dyn Signer>,
+    /// Names subjects in the audit without telling who they are.
+    pub hasher: SubjectHasher,
+    /// The registry of this node.
+    pub registry: Arc<Registry>,
+    /// This run of the process, as owner of leases.
+    pub run: Uuid,
+}
+
+impl App {
+    /// The store, under the call's deadline.
+    fn store_for(&self, call: &Call) -> Store {
+        self.store.by(call.deadline)
+    }
+
+    /// What a request is read with.
+    #[must_use]
+    pub fn known<'a>(&self, call: &'a Call) -> Known<'a> {
+        Known { now: self.clock.now(), snapshot: &call.snapshot }
+    }
+
+    fn new_id(&self, now: Timestamp) -> Result<Uuid, AppError> {
+        new_uuid(now, &*self.entropy).map_err(|_| AppError::Internal("no randomness for an id"))
+    }
+
+    fn subject_hash(&self, person: &PersonId) -> String {
+        self.hasher.hash(&person.key())
+    }
+}
+
+/// The context of an act asked for by `call` under `head`; `row` in a batch.
+fn context(call: &Call, head: &Head, row: Option<u32>, now: Timestamp) -> ActContext {
+    ActContext {
+        actor: actor(call),
+        now,
+        trace_id: call.trace_id.clone(),
+        claim: Some(Claim {
+            caller_id: call.caller.id.as_str().to_owned(),
+            method: call.method.to_owned(),
+            request_id: head.request_id,
+            row,
+            digest: head.digest,
+        }),
+    }
+}
+
+fn actor(call: &Call) -> String {
+    format!("callers/{}", call.caller.id.as_str())
+}
+
+/// The institution a message names, if the caller may act for it. An unknown one
+/// and a stranger's are the same to the caller.
+fn owned<'a>(call: &'a Call, code: &InstitutionCode) -> Result<&'a Institution, AppError> {
+    call.snapshot
+        .institution(code.as_str())
+        .map(|stored| &stored.institution)
+        .filter(|institution| call.caller.may_act_for(institution))
+        .ok_or_else(|| Reason::InstitutionNotOwned.into())
+}
+
+/// Whether the caller may read what belongs to the institution.
+fn may_read(call: &Call, code: &InstitutionCode) -> bool {
+    call.snapshot
+        .institution(code.as_str())
+        .is_some_and(|stored| call.caller.may_read(&stored.institution))
+}
+
+/// Whether the caller owns what belongs to the institution.
+fn owns(call: &Call, code: &InstitutionCode) -> bool {
+    owned(call, code).is_ok()
+}
+
+/// The rows a caller may list, narrowed to one institution if it names one.
+fn scope(call: &Call, institution: Option<&InstitutionCode>) -> Result<Scope, AppError> {
+    use gavah_domain::caller::CallerClass;
+    let sees_all =
+        matches!(call.caller.class, CallerClass::Organization | CallerClass::Auditor);
+    if let Some(code) = institution {
+        return if may_read(call, code) {
+            Ok(Scope::Institutions(vec![code.as_str().to_owned()]))
+        } else if sees_all {
+            // Nothing is stored for an institution that is not registered.
+            Ok(Scope::Institutions(Vec::new()))
+        } else {
+            Err(Reason::InstitutionNotOwned.into())
+        };
+    }
+    if sees_all {
+        return Ok(Scope::All);
+    }
+    let own = call.snapshot.institutions.values().map(|stored| &stored.institution);
+    let own = own.filter(|institution| call.caller.may_act_for(institution));
+    Ok(Scope::Institutions(own.map(|institution| institution.code.as_str().to_owned()).collect()))
+}
+
+/// The rules one issuing runs under.
+struct Terms<'a> {
+    call: &'a ServiceCall,
+    workflow: &'a WorkflowVersion,
+    quote: Quote,
+}
+
+/// The guards every issuing shares, in the order in which their refusals matter:
+/// open call and active agreement, eligible institution, and a fee that is free
+/// by a recorded ground.
+fn terms<'a>(
+    call: &'a Call,
+    service: ServiceKind,
+    request_type: &str,
+    institution: &Institution,
+    now: Timestamp,
+) -> Result<Terms<'a>, AppError> {
+    let snapshot = &call.snapshot;
+    let mut consumers = vec![actor(call)];
+    if let Some(own) = &call.caller.institution {
+        consumers.push(format!("institutions/{}", own.as_str()));
+    }
+    let open = guard_call(&snapshot.calls, &snapshot.agreements, service, &consumers, now)?;
+    guard_eligible(open, institution).map_err(|reason| {
+        Refusal::new(reason).with("institution_type", institution.kind.as_str())
+    })?;
+    let workflow = snapshot
+        .workflows
+        .get(&open.workflow_version)
+        .ok_or(AppError::Internal("a service call names an unknown workflow version"))?;
+    let year = JalaliDate::of(now).year();
+    let quote = quote(&snapshot.tariffs, year, service, request_type, institution.kind)
+        .map_err(|reason| Refusal::new(reason).with("budget_year", year.to_string()))?;
+    quote.require_free().map_err(|reason| {
+        Refusal::new(reason)
+            .with("budget_year", year.to_string())
+            .with("legal_reference", quote.evidence.clone())
+    })?;
+    Ok(Terms { call: open, workflow, quote })
+}
+
+/// What an earlier call with this request_id stands for, asked when a guard has
+/// refused: guards may refuse today what was granted yesterday, and a replay gets
+/// yesterday's answer.
+async fn earlier(
+    app: &App,
+    call: &Call,
+    context: &ActContext,
+    refused: AppError,
+) -> Result<String, AppError> {
+    let Some(claim) = &context.claim else { return Err(refused) };
+    match app.store_for(call).claimed(claim).await? {
+        Some(Claimed::Replay { resource, .. }) => Ok(resource),
+        Some(Claimed::Reused) => Err(Reason::RequestIdReused.into()),
+        None => Err(refused),
+    }
+}

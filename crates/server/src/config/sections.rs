@@ -1,0 +1,260 @@
+//! The sections of the configuration file: their keys, defaults and bounds.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use gavah_store::{StoreConfig, StoreLimits};
+use http::Uri;
+use tracing::Level;
+
+use super::reader::{Found, Reader, Reported, Section};
+use super::{
+    AuditConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem, RegistryConfig, SigningConfig, StoreSection,
+    TelemetryConfig, TlsConfig,
+};
+use crate::transport::TlsFiles;
+
+const SECTIONS: [&str; 8] =
+    ["listen", "tls", "store", "signing", "audit", "limits", "telemetry", "registry"];
+
+const PORT: u16 = 7443;
+const PROBES_PORT: u16 = 7480;
+/// A caller that is paused or whose certificate is retired is refused within this time.
+const LONGEST_POLL_MS: u64 = 1000;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// What became of a document.
+pub(super) struct Outcome {
+    /// The configuration, or at least one problem.
+    pub(super) result: Result<Config, Vec<Problem>>,
+    /// Every key there is, as `section.key`.
+    #[cfg(test)]
+    pub(super) keys: Vec<String>,
+}
+
+/// Reads a whole document; relative paths count from `folder`.
+pub(super) fn read(text: &str, folder: &Path) -> Outcome {
+    let mut reader = match Reader::new(text, folder) {
+        Ok(reader) => reader,
+        Err(problems) => {
+            return Outcome {
+                result: Err(problems),
+                #[cfg(test)]
+                keys: Vec::new(),
+            };
+        }
+    };
+    let listen = reader.section("listen", listen);
+    let tls = reader.section("tls", tls);
+    let store = reader.section("store", store);
+    let signing = reader.section("signing", signing);
+    let audit = reader.section("audit", audit);
+    let limits = reader.section("limits", limits);
+    let telemetry = reader.section("telemetry", telemetry);
+    let registry = reader.section("registry", registry);
+    reader.finish(&SECTIONS);
+    let config = || {
+        Ok::<_, Reported>(Config {
+            listen: listen?,
+            tls: tls?,
+            store: store?,
+            signing: signing?,
+            audit: audit?,
+            limits: limits?,
+            telemetry: telemetry?,
+            registry: registry?,
+        })
+    };
+    Outcome {
+        result: match config() {
+            Ok(config) if reader.problems.is_empty() => Ok(config),
+            _ => Err(reader.problems),
+        },
+        #[cfg(test)]
+        keys: reader.keys,
+    }
+}
+
+fn listen(section: &mut Section<'_, '_>) -> Result<ListenConfig, Reported> {
+    let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let address = section.address("address", local(PORT));
+    let span = section.span("probes_address");
+    let probes_address = section.address("probes_address", local(PROBES_PORT));
+    let listen = ListenConfig {
+        address: address?,
+        probes_address: probes_address?,
+    };
+    if listen.address == listen.probes_address && listen.address.port() != 0 {
+        return Err(section.wrong("probes_address", span, "is the same as listen.address; take another port"));
+    }
+    Ok(listen)
+}
+
+fn tls(section: &mut Section<'_, '_>) -> Result<TlsConfig, Reported> {
+    let certificate = section.file("certificate_file", "the file of the server's certificate");
+    let key = section.secret_file("key_file", "the file of the server's private key");
+    let client_ca = section.file("client_ca_file", "the file of the authorities whose clients are let in");
+    let crls = section.files("crl_files", "the files of the revocation lists, one list for every authority");
+    let trust_domain = section.require::<String>("trust_domain", "the trust domain of the callers' certificates");
+    let Found { value: trust_domain, span } = trust_domain?;
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+    if trust_domain.is_empty() || trust_domain.len() > 255 || !trust_domain.bytes().all(allowed) {
+        let text = "must be of lower-case letters, digits, '.', '-' and '_', such as example.org";
+        return Err(section.wrong("trust_domain", span, text));
+    }
+    Ok(TlsConfig {
+        files: TlsFiles {
+            certificate: certificate?,
+            key: key?,
+            client_ca: client_ca?,
+            crls: crls?,
+        },
+        trust_domain,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+fn store(section: &mut Section<'_, '_>) -> Result<StoreSection, Reported> {
+    let engines = [("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres)];
+    let config = match section.word("engine", &engines) {
+        Ok(Some(Engine::Sqlite)) => {
+            section.not_with("url_file", "is for engine \"postgres\" only; write path");
+            let path = section.file_to_be("path", "the file of the database");
+            path.map(|path| StoreConfig::Sqlite { path })
+        }
+        Ok(Some(Engine::Postgres)) => {
+            section.not_with("path", "is for engine \"sqlite\" only; write url_file");
+            let url = section.secret("url_file", "the file that holds the URL of the database", postgres_url);
+            url.map(|url| StoreConfig::Postgres { url })
+        }
+        other => {
+            // Without an engine nothing can be said about these.
+            section.take_any("path");
+            section.take_any("url_file");
+            other.and_then(|_| Err(section.missing("engine", "the database: \"sqlite\" or \"postgres\"")))
+        }
+    };
+    let default = StoreLimits::default();
+    let connections = section.count("connections", default.connections);
+    let acquire = section.millis("acquire_timeout_ms", default.acquire);
+    let statement = section.millis("statement_timeout_ms", default.statement);
+    let transaction = section.millis("transaction_timeout_ms", default.transaction);
+    let commit = section.millis("commit_timeout_ms", default.commit);
+    let limits = StoreLimits {
+        connections: connections?,
+        acquire: acquire?,
+        statement: statement?,
+        transaction: transaction?,
+        commit: commit?,
+    };
+    Ok(StoreSection { config: config?, limits })
+}
+
+fn signing(section: &mut Section<'_, '_>) -> Result<SigningConfig, Reported> {
+    let key_file = section.secret_file("key_file", "the file of the key that signs certificates")?;
+    Ok(SigningConfig { key_file })
+}
+
+fn audit(section: &mut Section<'_, '_>) -> Result<AuditConfig, Reported> {
+    let what = "the file of the key that hides persons in the audit log";
+    let subject_hash_key_file = section.secret_file("subject_hash_key_file", what)?;
+    Ok(AuditConfig { subject_hash_key_file })
+}
+
+fn registry(section: &mut Section<'_, '_>) -> Result<RegistryConfig, Reported> {
+    let poll = section.number("poll_ms", 500, 1..=LONGEST_POLL_MS).map(ms)?;
+    Ok(RegistryConfig { poll })
+}
+
+fn postgres_url(url: &str) -> Result<(), &'static str> {
+    match url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        true => Ok(()),
+        false => Err("must hold one URL that begins with postgres://"),
+    }
+}
+
+fn limits(section: &mut Section<'_, '_>) -> Result<LimitsConfig, Reported> {
+    let max_connections = section.count("max_connections", 4096);
+    let max_connections_per_peer = section.count("max_connections_per_peer", 256);
+    let handshake_timeout = section.millis("handshake_timeout_ms", ms(3_000));
+    let max_in_flight = section.count("max_in_flight", 1024);
+    let max_concurrent_streams = section.count("max_concurrent_streams", 100);
+    let concurrency_per_connection = section.count("concurrency_per_connection", 64);
+    let message_bytes = section.count("message_bytes", 64 * 1024);
+    let bulk_span = section.span("bulk_message_bytes");
+    let bulk_message_bytes = section.count("bulk_message_bytes", 4 * 1024 * 1024);
+    let default_span = section.span("default_deadline_ms");
+    let default_deadline = section.millis("default_deadline_ms", ms(10_000));
+    let max_deadline = section.millis("max_deadline_ms", ms(60_000));
+    let drain_grace = section.millis("drain_grace_ms", ms(10_000));
+    let limits = LimitsConfig {
+        max_connections: max_connections?,
+        max_connections_per_peer: max_connections_per_peer?,
+        handshake_timeout: handshake_timeout?,
+        max_in_flight: max_in_flight?,
+        max_concurrent_streams: max_concurrent_streams?,
+        concurrency_per_connection: concurrency_per_connection?,
+        message_bytes: message_bytes?,
+        bulk_message_bytes: bulk_message_bytes?,
+        default_deadline: default_deadline?,
+        max_deadline: max_deadline?,
+        drain_grace: drain_grace?,
+    };
+    let mut good = Ok(limits);
+    if limits.bulk_message_bytes < limits.message_bytes {
+        good = Err(section.wrong("bulk_message_bytes", bulk_span, "must not be less than limits.message_bytes"));
+    }
+    if limits.default_deadline > limits.max_deadline {
+        good = Err(section.wrong("default_deadline_ms", default_span, "must not be more than limits.max_deadline_ms"));
+    }
+    good
+}
+
+fn telemetry(section: &mut Section<'_, '_>) -> Result<TelemetryConfig, Reported> {
+    let otlp_endpoint = otlp_endpoint(section);
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
+    let log_level = section.word("log_level", &levels);
+    let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let log_format = section.word("log_format", &formats);
+    let sample_ratio = section.ratio("sample_ratio", 1.0);
+    Ok(TelemetryConfig {
+        otlp_endpoint: otlp_endpoint?,
+        log_level: log_level?.unwrap_or(Level::INFO),
+        log_format: log_format?.unwrap_or(LogFormat::Json),
+        sample_ratio: sample_ratio?,
+    })
+}
+
+/// Traces name callers and methods and go out unencrypted, hence only to this machine.
+fn otlp_endpoint(section: &mut Section<'_, '_>) -> Result<Option<String>, Reported> {
+    let Some(Found { value, span }) = section.take::<String>("otlp_endpoint")? else {
+        return Ok(None);
+    };
+    let local = value.parse::<Uri>().is_ok_and(|uri| {
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        uri.scheme_str() == Some("http") && loopback && uri.port_u16().is_some() && uri.path() == "/"
+    });
+    match local {
+        true => Ok(Some(value)),
+        false => {
+            let text = "must be a collector on this machine, such as http://127.0.0.1:4317";
+            Err(section.wrong("otlp_endpoint", span, text))
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Validity codes.
+
+use gavah_api::v1 as pb;
+use gavah_domain::caller::ExpertCode;
+use gavah_domain::document::DocumentState;
+use gavah_domain::institution::InstitutionCode;
+use gavah_domain::program::{DegreeLevel, Program};
+use gavah_domain::record::{Subject, check_as_of, parse_external_ref};
+use gavah_domain::validity::{DocumentFacts, DocumentInput, DocumentKind};
+use gavah_domain::{JalaliDate, Reason, ValidityCode, Violations};
+use gavah_store::{PageKey, StoredCode};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::enums::{from_pb, to_pb};
+use super::head::{Head, open};
+use super::names::{self, Collection};
+use super::page::{Page, take_page};
+use super::program::{
+    Named, document_to_pb, institution_filter, program, program_to_pb, quote_to_pb,
+    revocation_to_pb,
+};
+use super::time::{instant, instant_to_pb, jalali, jalali_of};
+use super::{Known, check_rules, identity, required, settle, silent_debug, text, too_many};
+use crate::error::AppError;
+
+/// Greatest length of a statement's version, in characters.
+const STATEMENT_VERSION_MAX_CHARS: usize = 32;
+
+/// A request for a validity code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssueCodeInput {
+    /// Retry key and digest.
+    pub head: Head,
+    /// The student.
+    pub subject: Subject,
+    /// The programme, with its institution's registered code.
+    pub program: Program,
+    /// The document.
+    pub document: DocumentFacts,
+    /// Previous levels claimed to be proven.
+    pub priors: Vec<PriorClaim>,
+    /// Whether a second major was declared.
+    pub double_major_declared: bool,
+    /// The caller's own reference; may be empty.
+    pub external_ref: String,
+    /// The expert who attests.
+    pub expert: ExpertName,
+    /// Version of the statement.
+    pub statement_version: String,
+    /// When it was made, at most five minutes ahead of the service's clock.
+    pub attest_time: Timestamp,
+}
+
+/// A previous level with the code said to prove it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PriorClaim {
+    /// The level.
+    pub level: DegreeLevel,
+    /// The code of that level's document.
+    pub code: ValidityCode,
+}
+
+/// An expert as named in a call. That the expert is of the institution of the
+/// programme is not checked here.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExpertName {
+    /// Registered code of the institution, or the code as given when there is
+    /// no such institution.
+    pub institution: InstitutionCode,
+    /// The institution's code for the expert.
+    pub code: ExpertCode,
+}
+
+/// Which page of which validity codes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListCodesInput {
+    /// The page.
+    pub page: Page<PageKey>,
+    /// Only this institution, by its registered code.
+    pub institution: Option<InstitutionCode>,
+    /// Only this state.
+    pub state: Option<DocumentState>,
+    /// Only this kind of document.
+    pub document_kind: Option<DocumentKind>,
+    /// Only this reference of the caller's.
+    pub external_ref: Option<String>,
+    /// Only issued at or after.
+    pub issued_from: Option<Timestamp>,
+    /// Only issued before.
+    pub issued_before: Option<Timestamp>,
+}
+
+silent_debug!(IssueCodeInput, PriorClaim, ExpertName, ListCodesInput);
+
+/// Reads a request for a validity code.
+///
+/// # Errors
+///
+/// Every violation at once; then [`Reason::InstitutionNotOwned`] when nobody has
+/// registered the institution.
+pub fn issue_code(
+    mut request: pb::IssueValidityCodeRequest,
+    known: &Known<'_>,
+) -> Result<IssueCodeInput, AppError> {
+    let today = known.today();
+    let (annotated, head) = open(&mut request);
+    let mut found = Violations::default();
+    let subject = request
+        .subject
+        .as_ref()
+        .map(|given| identity::subject(given, today));
+    let subject = required(&mut found, "subject", subject);
+    let program = request.program.as_ref().map(|given| program(given, known));
+    let program = required(&mut found, "program", program);
+    let kind = from_pb(request.document_kind);
+    let kind = found.take("document_kind", kind.ok_or(Reason::FieldRequired));
+    let facts = document(request.document.as_ref(), kind, today);
+    let facts = found.take_nested("document", facts);
+    let priors = if too_many(&annotated, "prior_qualifications") {
+        Vec::new()
+    } else {
+        priors(&request.prior_qualifications, &mut found)
+    };
+    let external_ref = found.take("external_ref", parse_external_ref(&request.external_ref));
+    let attestation = request
+        .attestation
+        .as_ref()
+        .map(|given| attestation(given, known));
+    let attestation = required(&mut found, "attestation", attestation);
+    let input = (|| {
+        let (expert, statement_version, attest_time) = attestation?;
+        let program = program?;
+        let registered = program.registered;
+        let input = IssueCodeInput {
+            head: head?,
+            subject: subject?,
+            program: program.value,
+            // Without a kind there is a violation, and no input.
+            document: kind.and(facts)?,
+            priors,
+            double_major_declared: request.double_major_declared,
+            external_ref: external_ref?,
+            expert,
+            statement_version,
+            attest_time,
+        };
+        Some(Named {
+            value: input,
+            registered,
+        })
+    })();
+    Ok(settle(annotated, found, input)?.registered()?)
+}
+
+/// The document is judged whatever its kind, so that everything is told at once.
+fn document(
+    given: Option<&pb::Document>,
+    kind: Option<DocumentKind>,
+    today: JalaliDate,
+) -> Result<DocumentFacts, Violations> {
+    let date = |date: fn(&pb::Document) -> Option<pb::JalaliDate>| {
+        given.and_then(date).as_ref().map(jalali)
+    };
+    let input = DocumentInput {
+        kind: kind.unwrap_or(DocumentKind::Degree),
+        number: given.map_or("", |given| &given.number),
+        issue_date: date(|given| given.issue_date),
+        start_date: date(|given| given.start_date),
+        end_date: date(|given| given.end_date),
+        gpa_hundredths: given.and_then(|given| given.gpa_hundredths),
+    };
+    DocumentFacts::parse(input, today)
+}
+
+fn priors(given: &[pb::PriorQualification], found: &mut Violations) -> Vec<PriorClaim> {
+    let mut priors = Vec::new();
+    for (index, prior) in given.iter().enumerate() {
+        let path = format!("prior_qualifications[{index}]");
+        let level = from_pb(prior.degree_level).ok_or(Reason::FieldRequired);
+        let level = found.take(&format!("{path}.degree_level"), level);
+        let code = ValidityCode::parse(&prior.validity_code).or(Err(Reason::FieldFormat));
+        let code = found.take(&format!("{path}.validity_code"), code);
+        priors.extend(
+            level
+                .zip(code)
+                .map(|(level, code)| PriorClaim { level, code }),
+        );
+    }
+    priors
+}
+
+fn attestation(
+    given: &pb::Attestation,
+    known: &Known<'_>,
+) -> Result<(ExpertName, String, Timestamp), Violations> {
+    let mut found = Violations::default();
+    let expert = given.expert.as_ref().map(|actor| {
+        let mut found = Violations::default();
+        let name = found.take("expert", names::parse_expert(&actor.expert));
+        let name = name.map(|(institution, code)| ExpertName {
+            institution: known.registered_or_given(institution),
+            code,
+        });
+        found.finish(name)
+    });
+    let expert = required(&mut found, "expert", expert);
+    let version = text(&given.statement_version, STATEMENT_VERSION_MAX_CHARS);
+    let version = found.take("statement_version", version);
+    let time = check_as_of(given.attest_time.as_ref().map(instant), known.now);
+    let time = found.take("attest_time", time);
+    found.finish((|| Some((expert?, version?, time?)))())
+}
+
+/// Reads a request for one validity code: its resource id.
+///
+/// # Errors
+///
+/// The violation of `name`.
+pub fn get_code(request: &pb::GetValidityCodeRequest) -> Result<Uuid, AppError> {
+    let mut found = Violations::default();
+    let id = found.take("name", Collection::ValidityCodes.parse(&request.name));
+    settle(check_rules(request), found, id)
+}
+
+/// Reads a request for a list of validity codes.
+///
+/// # Errors
+///
+/// Every violation at once; then [`Reason::InstitutionNotOwned`] when nobody has
+/// registered the institution.
+pub fn list_codes(
+    mut request: pb::ListValidityCodesRequest,
+    known: &Known<'_>,
+) -> Result<ListCodesInput, AppError> {
+    let annotated = check_rules(&request);
+    let mut found = Violations::default();
+    let page = take_page(&mut request, &mut found);
+    let institution = institution_filter(&request.institution_code, known);
+    let institution = found.take("institution_code", institution);
+    let external_ref = found.take("external_ref", parse_external_ref(&request.external_ref));
+    let from = found.take(
+        "issued_from",
+        request.issued_from.as_ref().map(instant).transpose(),
+    );
+    let before = request.issued_before.as_ref().map(instant).transpose();
+    let before = found.take("issued_before", before);
+    let input = (|| {
+        let input = ListCodesInput {
+            page: page?,
+            institution: None,
+            state: from_pb(request.state),
+            document_kind: from_pb(request.document_kind),
+            external_ref: external_ref.filter(|own| !own.is_empty()),
+            issued_from: from?,
+            issued_before: before?,
+        };
+        Some((input, institution?))
+    })();
+    let (input, institution) = settle(annotated, found, input)?;
+    let institution = institution.map(Named::registered).transpose()?;
+    Ok(ListCodesInput {
+        institution,
+        ..input
+    })
+}
+
+/// A validity code with all its owner knows of it.
+#[must_use]
+pub fn code_to_pb(stored: &StoredCode) -> pb::ValidityCode {
+    let content = &stored.content;
+    pb::ValidityCode {
+        name: Collection::ValidityCodes.name(stored.id),
+        code: stored.code.as_str().to_owned(),
+        state: to_pb(stored.state),
+        subject: Some(identity::subject_to_pb(&content.subject)),
+        program: Some(program_to_pb(&content.program)),
+        document_kind: to_pb(content.document.kind),
+        document: Some(document_to_pb(&content.document)),
+        double_major_declared: content.double_major_declared,
+        external_ref: content.external_ref.clone(),
+        attested_by: names::expert(
+            &content.program.institution,
+            &content.attestation.expert_code,
+        ),
+        issue_time: Some(instant_to_pb(stored.issue_time)),
+        issue_date: Some(jalali_of(stored.issue_time)),
+        expire_time: stored.expire_time.map(instant_to_pb),
+        expire_date: stored.expire_time.map(jalali_of),
+        revocation: stored.revocation.as_ref().map(revocation_to_pb),
+        quote: Some(quote_to_pb(&content.quote)),
+        workflow_version: content.workflow_version.clone(),
+        update_time: Some(instant_to_pb(stored.update_time)),
+        etag: stored.version.to_string(),
+    }
+}
+
+/// Where a page of validity codes that ends with this one goes on.
+#[must_use]
+pub fn code_place(stored: &StoredCode) -> PageKey {
+    PageKey {
+        micros: stored.issue_time.as_microsecond(),
+        id: stored.id,
+    }
+}
+
+#[cfg(test)]
+#[path = "code_tests.rs"]
+mod tests;

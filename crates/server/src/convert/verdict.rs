@@ -1,0 +1,258 @@
+//! Validation: questions, verdicts and what a verdict tells of the document.
+
+use gavah_api::v1 as pb;
+use gavah_domain::institution::Institution;
+use gavah_domain::program::Program;
+use gavah_domain::record::Subject;
+use gavah_domain::verdict::{Audience, Verdict, VerdictReason};
+use gavah_domain::{MalformedCode, PersonId, ValidityCode, Violations};
+use gavah_store::{StoredCertificate, StoredCode};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::enums::to_pb;
+use super::identity::person_id;
+use super::names::Collection;
+use super::time::{instant_to_pb, jalali_of};
+use super::{check_rules, settle, silent_debug, too_many};
+use crate::error::AppError;
+
+/// A question: is this code good, and about this person?
+#[derive(Clone, PartialEq, Eq)]
+pub struct ValidateInput {
+    /// The code; a malformed one is answered, not refused.
+    pub code: Result<ValidityCode, MalformedCode>,
+    /// The person it is claimed to be about.
+    pub claim: Option<PersonId>,
+}
+
+silent_debug!(ValidateInput, Found<'_>, Disclosure<'_>);
+
+/// Reads one question.
+///
+/// # Errors
+///
+/// Every violation at once; a malformed code is none.
+pub fn validate_code(request: &pb::ValidateCodeRequest) -> Result<ValidateInput, AppError> {
+    let mut found = Violations::default();
+    let input = question(request, "", &mut found);
+    settle(check_rules(request), found, Some(input))
+}
+
+/// Reads many questions, in the order of the request.
+///
+/// # Errors
+///
+/// Every violation of every question at once; a malformed code is none.
+pub fn batch_validate_codes(
+    request: &pb::BatchValidateCodesRequest,
+) -> Result<Vec<ValidateInput>, AppError> {
+    let annotated = check_rules(request);
+    let mut found = Violations::default();
+    if too_many(&annotated, "requests") {
+        return settle(annotated, found, None);
+    }
+    let questions = request
+        .requests
+        .iter()
+        .enumerate()
+        .map(|(index, given)| question(given, &format!("requests[{index}]."), &mut found));
+    let questions = questions.collect();
+    settle(annotated, found, Some(questions))
+}
+
+fn question(given: &pb::ValidateCodeRequest, path: &str, found: &mut Violations) -> ValidateInput {
+    let claim = given.subject_claim.as_ref();
+    ValidateInput {
+        code: ValidityCode::parse(&given.code),
+        claim: claim
+            .and_then(|claim| found.take_nested(&format!("{path}subject_claim"), person_id(claim))),
+    }
+}
+
+/// A document found under a code.
+#[derive(Clone, Copy)]
+pub enum Found<'a> {
+    /// A validity code.
+    Code(&'a StoredCode),
+    /// An enrollment certificate.
+    Certificate(&'a StoredCertificate),
+}
+
+impl<'a> Found<'a> {
+    /// The student.
+    #[must_use]
+    pub fn subject(&self) -> &'a Subject {
+        match self {
+            Self::Code(code) => &code.content.subject,
+            Self::Certificate(certificate) => &certificate.content.subject,
+        }
+    }
+
+    /// The programme.
+    #[must_use]
+    pub fn program(&self) -> &'a Program {
+        match self {
+            Self::Code(code) => &code.content.program,
+            Self::Certificate(certificate) => &certificate.content.program,
+        }
+    }
+
+    /// When it was issued.
+    #[must_use]
+    pub fn issue_time(&self) -> Timestamp {
+        match self {
+            Self::Code(code) => code.issue_time,
+            Self::Certificate(certificate) => certificate.issue_time,
+        }
+    }
+
+    /// When it expires; `None` means never.
+    #[must_use]
+    pub fn expire_time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Code(code) => code.expire_time,
+            Self::Certificate(certificate) => Some(certificate.expire_time),
+        }
+    }
+
+    fn collection(&self) -> Collection {
+        match self {
+            Self::Code(_) => Collection::ValidityCodes,
+            Self::Certificate(_) => Collection::EnrollmentCertificates,
+        }
+    }
+
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Code(code) => code.id,
+            Self::Certificate(certificate) => certificate.id,
+        }
+    }
+
+    fn superseded_by(&self) -> Option<Uuid> {
+        match self {
+            Self::Code(code) => code.superseded_by,
+            Self::Certificate(certificate) => certificate.superseded_by,
+        }
+    }
+}
+
+/// What a verdict is told with: the document, and to whom.
+#[derive(Clone, Copy)]
+pub struct Disclosure<'a> {
+    /// The document.
+    pub found: Found<'a>,
+    /// Its institution.
+    pub institution: Option<&'a Institution>,
+    /// Who asks.
+    pub audience: Audience,
+    /// The person it was claimed to be about.
+    pub claim: Option<&'a PersonId>,
+}
+
+impl Disclosure<'_> {
+    /// Whether anything of the document may be told with this verdict: not of
+    /// one that is unknown to the asker, and not to somebody who takes it for
+    /// another person's, whatever the verdict's first reason is.
+    fn allowed(&self, reason: VerdictReason) -> bool {
+        let known = match reason {
+            VerdictReason::Ok
+            | VerdictReason::Revoked
+            | VerdictReason::Suspended
+            | VerdictReason::Superseded
+            | VerdictReason::Expired
+            | VerdictReason::NotYetValid => true,
+            VerdictReason::Malformed
+            | VerdictReason::CheckDigit
+            | VerdictReason::NotFound
+            | VerdictReason::SubjectMismatch
+            | VerdictReason::NotCovered
+            | VerdictReason::StatusUnavailable => false,
+        };
+        known
+            && self
+                .claim
+                .is_none_or(|claim| *claim == self.found.subject().person_id)
+    }
+
+    fn document(&self) -> pb::DisclosedDocument {
+        let (document_type, document_kind) = match self.found {
+            Found::Code(code) => (
+                pb::DocumentType::ValidityCode,
+                to_pb(code.content.document.kind),
+            ),
+            Found::Certificate(_) => (pb::DocumentType::EnrollmentCertificate, 0),
+        };
+        let name = &self.found.subject().name;
+        let program = self.found.program();
+        // To everybody else neither the whole name nor a way to the resource.
+        let (subject_name_fa, subject_name_masked, resource) = match self.audience {
+            Audience::Owner | Audience::Organization => (
+                name.full_fa(),
+                false,
+                self.found.collection().name(self.found.id()),
+            ),
+            Audience::Other => (name.masked_fa(), true, String::new()),
+        };
+        let names = self
+            .institution
+            .map(|own| (own.name_fa.clone(), own.name_en.clone()));
+        let (institution_name_fa, institution_name_en) = names.unwrap_or_default();
+        let issue_time = self.found.issue_time();
+        let expire_time = self.found.expire_time();
+        pb::DisclosedDocument {
+            document_type: document_type.into(),
+            document_kind,
+            institution_name_fa,
+            institution_name_en,
+            degree_level: to_pb(program.level),
+            field_title_fa: program.field_title_fa.as_str().to_owned(),
+            subject_name_fa,
+            subject_name_masked,
+            issue_time: Some(instant_to_pb(issue_time)),
+            issue_date: Some(jalali_of(issue_time)),
+            expire_time: expire_time.map(instant_to_pb),
+            expire_date: expire_time.map(jalali_of),
+            name: resource,
+        }
+    }
+
+    fn superseded_by(&self) -> Option<String> {
+        let newer = self
+            .found
+            .superseded_by()
+            .filter(|_| self.audience.sees_superseded_by());
+        newer.map(|id| self.found.collection().name(id))
+    }
+}
+
+/// The contract's form of a verdict reached at the instant `now`, with what it
+/// may tell of the document. Neither the father's name nor any identity number
+/// is ever among it.
+#[must_use]
+pub fn verdict_to_pb(
+    verdict: &Verdict,
+    disclosure: Option<&Disclosure<'_>>,
+    now: Timestamp,
+) -> pb::Verdict {
+    let told = disclosure.filter(|disclosure| disclosure.allowed(verdict.reason));
+    // What could not be read was not read at any instant.
+    let read = verdict.reason != VerdictReason::StatusUnavailable;
+    pb::Verdict {
+        outcome: to_pb(verdict.outcome),
+        reason: to_pb(verdict.reason),
+        integrity: to_pb(verdict.integrity),
+        status: to_pb(verdict.status),
+        issuer: to_pb(verdict.issuer),
+        explanation_fa: verdict.reason.explanation_fa().to_owned(),
+        explanation_en: verdict.reason.explanation_en().to_owned(),
+        document: told.map(Disclosure::document),
+        superseded_by: told.and_then(Disclosure::superseded_by).unwrap_or_default(),
+        status_as_of: read.then(|| instant_to_pb(now)),
+    }
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

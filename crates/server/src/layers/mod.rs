@@ -1,0 +1,96 @@
+//! What every call passes on its way to a handler, outermost first: [`OuterLayer`] (span, metrics, access log, panics,
+//! one form for all errors), [`DeadlineLayer`], [`AuthLayer`].
+//!
+//! The layers hand each other what they learn in the extensions of the request: [`TraceId`] and [`CallerSlot`] from the
+//! outer one, [`Deadline`], and last the [`Call`](crate::call::Call), which is all a handler needs.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use http::{Extensions, Request, Response};
+use tokio::time::Instant;
+use tonic::body::Body;
+
+use gavah_domain::caller::Caller;
+
+use crate::{error::AppError, status::to_status};
+
+mod auth;
+mod body;
+mod deadline;
+pub mod names;
+mod normalise;
+mod outer;
+mod record;
+mod trace;
+
+pub use auth::{Auth, AuthLayer, CallerDirectory};
+pub use deadline::{DeadlineLayer, Deadlines, WithDeadline};
+pub use outer::{MAX_METADATA_BYTES, Outer, OuterLayer};
+
+/// The trace a call belongs to, 32 hexadecimal digits; also known to the caller, from the answer's `traceparent`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceId(pub String);
+
+/// When the answer must be ready: the caller's deadline, a little earlier, or the service's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
+/// Where the authentication layer leaves the caller for the access log and the span.
+#[derive(Debug, Clone, Default)]
+pub struct CallerSlot(Arc<OnceLock<Arc<Caller>>>);
+
+impl CallerSlot {
+    fn fill(&self, caller: &Arc<Caller>) {
+        // One call has one caller: a second one cannot come.
+        let _ = self.0.set(Arc::clone(caller));
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.0.get().map(|caller| caller.id.as_str())
+    }
+}
+
+/// Whether the server is shutting down and takes no more calls. Clones share the answer.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// From now on calls are refused; those under way go on.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+/// The call's trace; empty only when the outer layer is missing.
+fn trace_id(extensions: &Extensions) -> String {
+    extensions
+        .get::<TraceId>()
+        .map(|TraceId(id)| id.clone())
+        .unwrap_or_default()
+}
+
+/// An answer that is an error and nothing else.
+fn refuse(error: AppError, request: &Request<Body>) -> Response<Body> {
+    to_status(error, &trace_id(request.extensions())).into_http()
+}
+
+#[cfg(test)]
+mod record_tests;
+#[cfg(test)]
+mod stack_tests;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,152 @@
+//! The outermost layer: whatever happens further in, a call has one span, one measurement, one line in the log and one
+//! answer in the form of the contract.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::FutureExt;
+use http::{HeaderMap, Request, Response};
+use http_body::Body as _;
+use opentelemetry::trace::SpanContext;
+use tonic::{Status, body::Body};
+use tower::{BoxError, Layer, Service, ServiceExt};
+use tracing::Instrument;
+
+use gavah_domain::{Entropy, Reason};
+
+use crate::{
+    error::{AppError, Refusal},
+    policy,
+    status::to_status,
+};
+
+use super::{
+    Answer, CallerSlot, TraceId,
+    body::Recorded,
+    names,
+    normalise::normalise,
+    record::Record,
+    trace::{TRACEPARENT, join, traceparent},
+};
+
+/// Metadata of a request, counted as HTTP/2 counts it. A list over the HTTP/2 setting is answered by the protocol, below
+/// all layers and without a reason: the setting has to be larger than this for the caller to learn why.
+pub const MAX_METADATA_BYTES: usize = 16 * 1024;
+/// What HTTP/2 adds for each entry.
+const METADATA_ENTRY_BYTES: usize = 32;
+
+/// Makes [`Outer`].
+#[derive(Debug, Clone)]
+pub struct OuterLayer {
+    entropy: Arc<dyn Entropy>,
+}
+
+impl OuterLayer {
+    /// `entropy` gives trace ids where no exporter does.
+    #[must_use]
+    pub fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self { entropy }
+    }
+}
+
+impl<S> Layer<S> for OuterLayer {
+    type Service = Outer<S>;
+
+    fn layer(&self, inner: S) -> Outer<S> {
+        Outer {
+            inner,
+            entropy: Arc::clone(&self.entropy),
+        }
+    }
+}
+
+/// Opens the call's span under the caller's trace, records the call when it is over, catches panics, and gives every
+/// error the form of the contract. Gives [`TraceId`] and [`CallerSlot`] to the layers inside, and `traceparent` to the
+/// caller.
+#[derive(Debug, Clone)]
+pub struct Outer<S> {
+    inner: S,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl<S> Service<Request<Body>> for Outer<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer<Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // The inner service is waited for inside the call, where a failure can be told.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let method = policy::allowed(request.uri().path())
+            .and_then(|(path, _)| path.strip_prefix('/'))
+            .unwrap_or(names::UNKNOWN_METHOD);
+        let mut record = Record::begin(method);
+        let own = join(&record.span, request.headers(), &*self.entropy);
+        record.trace_id = own.trace_id().to_string();
+
+        let extensions = request.extensions_mut();
+        extensions.insert(TraceId(record.trace_id.clone()));
+        extensions.insert::<CallerSlot>(record.caller.clone());
+
+        let too_large = metadata_bytes(request.headers()) > MAX_METADATA_BYTES;
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            if too_large {
+                let refusal = Refusal::new(Reason::MessageTooLarge).with("part", "metadata");
+                let answer = to_status(refusal.into(), &record.trace_id).into_http();
+                return Ok(finish(answer, record, &own));
+            }
+            // A panic leaves nothing behind that is used again: what it could have broken is dropped with the future.
+            let answered = AssertUnwindSafe(async { inner.oneshot(request).await })
+                .catch_unwind()
+                .instrument(record.span.clone())
+                .await;
+            let answer = match answered {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => Status::from_error(error.into()).into_http(),
+                Err(_panic) => {
+                    to_status(AppError::Internal("a handler panicked"), &record.trace_id)
+                        .into_http()
+                }
+            };
+            Ok(finish(answer, record, &own))
+        })
+    }
+}
+
+fn metadata_bytes(headers: &HeaderMap) -> usize {
+    let bytes = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        name.as_str().len() + value.len() + METADATA_ENTRY_BYTES
+    };
+    headers.iter().map(bytes).sum()
+}
+
+/// Names the call's span, and ends the call where the answer is nothing but headers; else its body will.
+fn finish(answer: Response<Body>, mut record: Record, own: &SpanContext) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    if let Some(value) = traceparent(own) {
+        parts.headers.insert(TRACEPARENT, value);
+    }
+    if !parts.headers.contains_key(Status::GRPC_STATUS) && !body.is_end_stream() {
+        return Response::from_parts(parts, Body::new(Recorded::new(body, record)));
+    }
+    let end = normalise(&mut parts.headers, &record.trace_id);
+    record.end(&end);
+    Response::from_parts(parts, Body::empty())
+}
+
+#[cfg(test)]
+#[path = "outer_tests.rs"]
+mod tests;

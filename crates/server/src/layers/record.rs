@@ -1,0 +1,91 @@
+//! What is kept of one call when it is over: its span's last fields, one measurement, one line of log.
+
+use tokio::time::Instant;
+use tonic::Code;
+use tracing::{Level, Span, field::Empty};
+
+use super::{CallerSlot, names, normalise::End};
+
+/// A call under way. However it ends, it is recorded exactly once: with its status, or as cancelled when it is dropped
+/// before there is one.
+#[derive(Debug)]
+pub(super) struct Record {
+    method: &'static str,
+    started: Instant,
+    pub(super) span: Span,
+    pub(super) caller: CallerSlot,
+    pub(super) trace_id: String,
+    ended: bool,
+}
+
+impl Record {
+    /// Begins with an open span that has no trace id yet. `method` has no leading slash.
+    pub(super) fn begin(method: &'static str) -> Record {
+        let span = tracing::info_span!(
+            names::SPAN_RPC,
+            { names::OTEL_NAME } = method,
+            { names::OTEL_KIND } = "server",
+            { names::OTEL_STATUS_CODE } = Empty,
+            { names::RPC_SYSTEM_NAME } = "grpc",
+            { names::RPC_METHOD } = method,
+            { names::RPC_STATUS_CODE } = Empty,
+            { names::ERROR_TYPE } = Empty,
+            { names::CALLER_ID } = Empty,
+        );
+        Record {
+            method,
+            started: Instant::now(),
+            span,
+            caller: CallerSlot::default(),
+            trace_id: String::new(),
+            ended: false,
+        }
+    }
+
+    /// Records the end; a second one is ignored.
+    pub(super) fn end(&mut self, end: &End) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let code = names::code_name(end.code);
+        let took = self.started.elapsed();
+        let (caller, reason) = (self.caller.id(), end.reason.as_deref());
+
+        self.span.record(names::RPC_STATUS_CODE, code);
+        self.span.record(names::CALLER_ID, caller);
+        self.span.record(names::ERROR_TYPE, reason);
+        if names::is_fault(end.code) {
+            self.span.record(names::OTEL_STATUS_CODE, "ERROR");
+        }
+        metrics::histogram!(
+            names::RPC_DURATION_SECONDS,
+            names::LABEL_METHOD => self.method,
+            names::LABEL_STATUS_CODE => code,
+        )
+        .record(took.as_secs_f64());
+        tracing::event!(
+            target: names::ACCESS_TARGET,
+            parent: &self.span,
+            Level::INFO,
+            {
+                { names::RPC_METHOD } = self.method,
+                { names::RPC_STATUS_CODE } = code,
+                { names::DURATION_MS } = took.as_secs_f64() * 1000.0,
+                { names::CALLER_ID } = caller,
+                { names::ERROR_TYPE } = reason,
+                { names::TRACE_ID } = self.trace_id
+            },
+            "call"
+        );
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // The client went away; after an end this does nothing.
+        self.end(&End {
+            code: Code::Cancelled,
+            reason: None,
+        });
+    }
+}

@@ -1,0 +1,291 @@
+//! Who may call what: one table, default deny.
+//!
+//! The table decides by class alone. Whether a caller may act for the institution or read the resource that a message
+//! names is decided where the message is understood, in the use case.
+
+use CallerClass::{Auditor, CentralBody, NationalHub, Organization, SingleWindow, University};
+use gavah_domain::caller::CallerClass;
+
+const EVERY_CLASS: &[CallerClass] = CallerClass::ALL;
+const OFFICERS: &[CallerClass] = &[Organization];
+const OVERSIGHT: &[CallerClass] = &[Organization, Auditor];
+const INSTITUTIONS: &[CallerClass] = &[University, CentralBody];
+const INSTITUTIONS_AND_OFFICERS: &[CallerClass] = &[University, CentralBody, Organization];
+const INSTITUTIONS_AND_OVERSIGHT: &[CallerClass] =
+    &[University, CentralBody, Organization, Auditor];
+const WINDOW: &[CallerClass] = &[SingleWindow];
+const CERTIFICATE_READERS: &[CallerClass] =
+    &[SingleWindow, University, CentralBody, Organization, Auditor];
+const ALL_BUT_MONITORS: &[CallerClass] = &[
+    SingleWindow,
+    University,
+    CentralBody,
+    NationalHub,
+    Organization,
+    Auditor,
+];
+
+/// Path of a method and the classes that may call it, sorted by path. What is not listed nobody may call.
+#[rustfmt::skip] // one row a line
+pub const POLICY: &[(&str, &[CallerClass])] = &[
+    ("/gavah.v1.EnrollmentCertificateService/CreateEnrollmentCertificateApplication", WINDOW),
+    ("/gavah.v1.EnrollmentCertificateService/GetEnrollmentCertificate", CERTIFICATE_READERS),
+    ("/gavah.v1.EnrollmentCertificateService/GetEnrollmentCertificateApplication", CERTIFICATE_READERS),
+    ("/gavah.v1.EnrollmentCertificateService/ListEnrollmentCertificateApplications", CERTIFICATE_READERS),
+    ("/gavah.v1.EnrollmentCertificateService/ListEnrollmentCertificates", CERTIFICATE_READERS),
+    ("/gavah.v1.EnrollmentCertificateService/ReinstateEnrollmentCertificate", OFFICERS),
+    ("/gavah.v1.EnrollmentCertificateService/RevokeEnrollmentCertificate", OFFICERS),
+    ("/gavah.v1.EnrollmentCertificateService/SuspendEnrollmentCertificate", OFFICERS),
+    ("/gavah.v1.EnrollmentRecordService/BatchUpsertEnrollmentRecords", INSTITUTIONS),
+    ("/gavah.v1.EnrollmentRecordService/GetEnrollmentRecord", INSTITUTIONS_AND_OFFICERS),
+    ("/gavah.v1.EnrollmentRecordService/ReportEnrollmentEvent", INSTITUTIONS),
+    ("/gavah.v1.EnrollmentRecordService/UpsertEnrollmentRecord", INSTITUTIONS),
+    ("/gavah.v1.RegistryService/AddClientCertificate", OFFICERS),
+    ("/gavah.v1.RegistryService/CreateCaller", OFFICERS),
+    ("/gavah.v1.RegistryService/CreateExpert", OFFICERS),
+    ("/gavah.v1.RegistryService/CreateInstitution", OFFICERS),
+    ("/gavah.v1.RegistryService/GetCaller", EVERY_CLASS),
+    ("/gavah.v1.RegistryService/GetInstitution", EVERY_CLASS),
+    ("/gavah.v1.RegistryService/ListCallers", OVERSIGHT),
+    ("/gavah.v1.RegistryService/ListExperts", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.RegistryService/ListInstitutions", OVERSIGHT),
+    ("/gavah.v1.RegistryService/RetireClientCertificate", OFFICERS),
+    ("/gavah.v1.RegistryService/UpdateCaller", OFFICERS),
+    ("/gavah.v1.RegistryService/UpdateExpert", OFFICERS),
+    ("/gavah.v1.RegistryService/UpdateInstitution", OFFICERS),
+    ("/gavah.v1.RegistryService/WhoAmI", EVERY_CLASS),
+    ("/gavah.v1.ValidationService/BatchValidateCodes", ALL_BUT_MONITORS),
+    ("/gavah.v1.ValidationService/ValidateCode", ALL_BUT_MONITORS),
+    ("/gavah.v1.ValidityCodeService/GetValidityCode", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.ValidityCodeService/IssueValidityCode", INSTITUTIONS),
+    ("/gavah.v1.ValidityCodeService/ListValidityCodes", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.ValidityCodeService/ReinstateValidityCode", INSTITUTIONS_AND_OFFICERS),
+    ("/gavah.v1.ValidityCodeService/RevokeValidityCode", INSTITUTIONS_AND_OFFICERS),
+    ("/gavah.v1.ValidityCodeService/SuspendValidityCode", INSTITUTIONS_AND_OFFICERS),
+    ("/grpc.health.v1.Health/Check", EVERY_CLASS),
+    ("/grpc.health.v1.Health/List", EVERY_CLASS),
+    ("/grpc.health.v1.Health/Watch", EVERY_CLASS),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", EVERY_CLASS),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", EVERY_CLASS),
+];
+
+/// The row of a path, the path as a constant: none for a method nobody may call.
+#[must_use]
+pub fn allowed(path: &str) -> Option<(&'static str, &'static [CallerClass])> {
+    POLICY
+        .binary_search_by(|(row, _)| (*row).cmp(path))
+        .ok()
+        .and_then(|found| POLICY.get(found))
+        .copied()
+}
+
+/// Paths of the contract's methods a class may call, sorted.
+#[must_use]
+pub fn callable(class: CallerClass) -> Vec<String> {
+    let own = POLICY
+        .iter()
+        .filter(|(path, classes)| path.starts_with("/gavah.v1.") && classes.contains(&class));
+    own.map(|(path, _)| (*path).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use CallerClass::Monitor;
+
+    use super::*;
+
+    fn methods_of_the_contract() -> BTreeSet<String> {
+        let set = FileDescriptorSet::decode(gavah_api::DESCRIPTOR_SET).unwrap();
+        let mut methods = BTreeSet::new();
+        for file in set.file.iter().filter(|file| file.package() == "gavah.v1") {
+            for service in &file.service {
+                for method in &service.method {
+                    methods.insert(format!(
+                        "/{}.{}/{}",
+                        file.package(),
+                        service.name(),
+                        method.name()
+                    ));
+                }
+            }
+        }
+        methods
+    }
+
+    fn name(path: &str) -> &str {
+        path.rsplit('/').next().unwrap()
+    }
+
+    #[test]
+    fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
+        let listed: BTreeSet<String> = POLICY
+            .iter()
+            .map(|(path, _)| (*path).to_owned())
+            .filter(|path| path.starts_with("/gavah."))
+            .collect();
+        assert_eq!(listed, methods_of_the_contract());
+        assert_eq!(listed.len(), 34);
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_names_each_method_and_class_once() {
+        assert!(POLICY.is_sorted_by(|(one, _), (next, _)| one < next));
+        for (path, classes) in POLICY {
+            let unique: BTreeSet<_> = classes.iter().collect();
+            assert_eq!(unique.len(), classes.len(), "{path}");
+            assert!(!classes.is_empty(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_method_is_found_by_its_exact_path_only() {
+        for (path, classes) in POLICY {
+            assert_eq!(allowed(path), Some((*path, *classes)));
+            assert_eq!(allowed(&path[1..]), None);
+            assert_eq!(allowed(&path.to_lowercase()), None);
+            assert_eq!(allowed(&format!("{path}/")), None);
+        }
+        for path in [
+            "",
+            "/",
+            "/gavah.v1.RegistryService",
+            "/gavah.v1.RegistryService/DropAll",
+        ] {
+            assert_eq!(allowed(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_caller_is_told_the_methods_of_the_contract_it_may_call() {
+        let open = ["GetCaller", "GetInstitution", "WhoAmI"];
+        let expected = open.map(|method| format!("/gavah.v1.RegistryService/{method}"));
+        assert_eq!(callable(Monitor), expected);
+        for class in CallerClass::ALL.iter().copied() {
+            let told = callable(class);
+            assert!(told.is_sorted() && told.len() >= expected.len(), "{class}");
+            for path in &told {
+                assert!(allowed(path).unwrap().1.contains(&class), "{class} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn auditors_and_monitors_change_nothing() {
+        for (path, classes) in POLICY
+            .iter()
+            .filter(|(path, _)| path.starts_with("/gavah."))
+        {
+            let reads = ["Get", "List", "WhoAmI", "Validate", "BatchValidate"]
+                .iter()
+                .any(|verb| name(path).starts_with(verb));
+            if !reads {
+                assert!(
+                    !classes.contains(&Auditor) && !classes.contains(&Monitor),
+                    "{path}"
+                );
+            }
+        }
+    }
+
+    /// What each class may do, as the other side of the table: a slip in one row shows here.
+    #[test]
+    fn each_class_may_call_what_its_part_in_the_service_needs() {
+        let open = [
+            "Check",
+            "GetCaller",
+            "GetInstitution",
+            "List",
+            "ServerReflectionInfo",
+            "Watch",
+            "WhoAmI",
+        ];
+        let validate = ["BatchValidateCodes", "ValidateCode"];
+        let read_certificates = [
+            "GetEnrollmentCertificate",
+            "GetEnrollmentCertificateApplication",
+            "ListEnrollmentCertificateApplications",
+            "ListEnrollmentCertificates",
+        ];
+        let read_codes = ["GetValidityCode", "ListValidityCodes"];
+        let change_codes = [
+            "ReinstateValidityCode",
+            "RevokeValidityCode",
+            "SuspendValidityCode",
+        ];
+        let institution = [
+            "BatchUpsertEnrollmentRecords",
+            "GetEnrollmentRecord",
+            "IssueValidityCode",
+            "ListExperts",
+            "ReportEnrollmentEvent",
+            "UpsertEnrollmentRecord",
+        ];
+        let oversee = ["ListCallers", "ListExperts", "ListInstitutions"];
+        let administer = [
+            "AddClientCertificate",
+            "CreateCaller",
+            "CreateExpert",
+            "CreateInstitution",
+            "GetEnrollmentRecord",
+            "ReinstateEnrollmentCertificate",
+            "RetireClientCertificate",
+            "RevokeEnrollmentCertificate",
+            "SuspendEnrollmentCertificate",
+            "UpdateCaller",
+            "UpdateExpert",
+            "UpdateInstitution",
+        ];
+        let create = ["CreateEnrollmentCertificateApplication"];
+        let institutions: &[&[&str]] = &[
+            &open,
+            &validate,
+            &read_certificates,
+            &read_codes,
+            &change_codes,
+            &institution,
+        ];
+        let expected: [(CallerClass, &[&[&str]]); 7] = [
+            (
+                SingleWindow,
+                &[&open, &validate, &read_certificates, &create],
+            ),
+            (University, institutions),
+            (CentralBody, institutions),
+            (NationalHub, &[&open, &validate]),
+            (
+                Organization,
+                &[
+                    &open,
+                    &validate,
+                    &read_certificates,
+                    &read_codes,
+                    &change_codes,
+                    &oversee,
+                    &administer,
+                ],
+            ),
+            (
+                Auditor,
+                &[&open, &validate, &read_certificates, &read_codes, &oversee],
+            ),
+            (Monitor, &[&open]),
+        ];
+        for (class, groups) in expected {
+            let expected: BTreeSet<&str> = groups
+                .iter()
+                .flat_map(|group| group.iter().copied())
+                .collect();
+            let allowed: BTreeSet<&str> = POLICY
+                .iter()
+                .filter(|(_, classes)| classes.contains(&class))
+                .map(|(path, _)| name(path))
+                .collect();
+            assert_eq!(allowed, expected, "{class}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The registry snapshot of this node, kept at most one poll behind the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use gavah_store::{Snapshot, Store, StoreError};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::layers::CallerDirectory;
+
+/// How long a snapshot may be believed when the store does not answer. Beyond
+/// it a paused caller could still be let in, so every call is refused.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// The registry as this node knows it.
+pub struct Registry {
+    store: Store,
+    seen: ArcSwap<Seen>,
+    reload: Mutex<()>,
+}
+
+struct Seen {
+    snapshot: Arc<Snapshot>,
+    confirmed: Instant,
+}
+
+impl Registry {
+    /// Loads the registry.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn load(store: Store) -> Result<Arc<Self>, StoreError> {
+        let confirmed = Instant::now();
+        let snapshot = Arc::new(store.snapshot().await?);
+        let seen = ArcSwap::from_pointee(Seen { snapshot, confirmed });
+        Ok(Arc::new(Self { store, seen, reload: Mutex::new(()) }))
+    }
+
+    /// Asks the store whether the registry has moved and loads it if so.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the old snapshot stays.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        // One at a time: two loads could finish in the wrong order.
+        let _turn = self.reload.lock().await;
+        let confirmed = Instant::now();
+        let known = Arc::clone(&self.seen.load().snapshot);
+        let snapshot = if self.store.registry_version().await? == known.version {
+            known
+        } else {
+            Arc::new(self.store.snapshot().await?)
+        };
+        self.seen.store(Arc::new(Seen { snapshot, confirmed }));
+        Ok(())
+    }
+
+    /// Refreshes every `poll` until `shutdown`.
+    pub async fn watch(self: Arc<Self>, poll: Duration, shutdown: impl Future<Output = ()>) {
+        let watching = async {
+            loop {
+                tokio::time::sleep(poll).await;
+                if let Err(error) = self.refresh().await {
+                    tracing::warn!(%error, "the registry could not be refreshed");
+                }
+            }
+        };
+        tokio::select! {
+            () = watching => {}
+            () = shutdown => {}
+        }
+    }
+}
+
+impl CallerDirectory for Registry {
+    fn current(&self) -> Result<Arc<Snapshot>, StoreError> {
+        let seen = self.seen.load();
+        if seen.confirmed.elapsed() > BELIEVED {
+            return Err(StoreError::Unavailable);
+        }
+        Ok(Arc::clone(&seen.snapshot))
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let version = self.seen.load().snapshot.version;
+        f.debug_struct("Registry").field("version", &version).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,307 @@
+//! The life cycle: configuration → everything loaded and bound → serving → drained.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gavah_api::DESCRIPTOR_SET;
+use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
+use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
+use gavah_api::v1::registry_service_server::RegistryServiceServer;
+use gavah_api::v1::validation_service_server::ValidationServiceServer;
+use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
+use gavah_domain::{Clock, Entropy, SystemClock, SystemEntropy, new_uuid};
+use gavah_evidence::{FileSigner, KeyError, SubjectHasher};
+use gavah_store::{Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer};
+use crate::probes::{Probes, Readiness};
+use crate::registry_watch::Registry;
+use crate::services::Services;
+use crate::tasks::{recover_certificates, sequence, stopped};
+use crate::transport::{Tls, TlsError, accept};
+
+/// Names of the services in `grpc.health.v1`; the empty one is the server.
+const SERVICES: [&str; 6] = [
+    "",
+    "gavah.v1.EnrollmentCertificateService",
+    "gavah.v1.EnrollmentRecordService",
+    "gavah.v1.RegistryService",
+    "gavah.v1.ValidationService",
+    "gavah.v1.ValidityCodeService",
+];
+
+/// How often TLS files are looked at for changes.
+const TLS_POLL: Duration = Duration::from_secs(1);
+
+/// HTTP/2 limits that are not configured.
+const HEADER_LIST_BYTES: u32 = 32 * 1024;
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEPALIVE_WAIT: Duration = Duration::from_secs(5);
+/// A connection ends after this time, so that a changed trust bundle reaches it.
+const CONNECTION_AGE: Duration = Duration::from_secs(3600);
+
+/// Time and randomness of a server.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of codes and ids.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    }
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// TLS files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The signing key or the audit's hash key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address that cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Entropy,
+    /// The contract's descriptor cannot be served.
+    #[error("reflection: {0}")]
+    Reflection(String),
+}
+
+/// A server with everything loaded and both listeners bound, not serving yet.
+pub struct Server {
+    app: Arc<App>,
+    tls: Arc<Tls>,
+    config: Config,
+    surroundings: Surroundings,
+    listener: TcpListener,
+    probes: Probes,
+    address: SocketAddr,
+    probes_address: SocketAddr,
+}
+
+impl Server {
+    /// Loads keys, TLS files, store and registry, then binds both listeners.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] names the file, address or schema that is wrong.
+    pub async fn bind(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let now = surroundings.clock.now();
+        let tls = Tls::load(config.tls.files(), config.tls.trust_domain.clone(), now)?;
+        let signer = FileSigner::load(&config.signing.key_file)?;
+        let hasher = SubjectHasher::load(&config.audit.subject_hash_key_file)?;
+        let entropy = Arc::clone(&surroundings.entropy);
+        let run = new_uuid(now, &*entropy).map_err(|_| StartError::Entropy)?;
+        let store =
+            Store::open(&config.store.store_config(), config.store.limits(), entropy).await?;
+        let registry = Registry::load(store.clone()).await?;
+        let (listener, address) = listen(config.listen.address).await?;
+        let (probes_listener, probes_address) = listen(config.listen.probes_address).await?;
+        let app = Arc::new(App {
+            store,
+            clock: Arc::clone(&surroundings.clock),
+            entropy: Arc::clone(&surroundings.entropy),
+            signer: Arc::new(signer),
+            hasher,
+            registry,
+            run,
+        });
+        let probes = Probes::new(probes_listener, Readiness::new("starting"));
+        Ok(Self {
+            app,
+            tls,
+            config,
+            surroundings,
+            listener,
+            probes,
+            address,
+            probes_address,
+        })
+    }
+
+    /// Address of the gRPC listener.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Address of the plain listener for probes and metrics.
+    #[must_use]
+    pub fn probes_address(&self) -> SocketAddr {
+        self.probes_address
+    }
+
+    /// Serves until `signal`, then drains: NOT_SERVING first, no new connections
+    /// and calls, calls in flight get the configured grace, and the store closes
+    /// last.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Reflection`] before anything is served.
+    pub async fn serve_until(self, signal: impl Future<Output = ()>) -> Result<(), StartError> {
+        let (stop_serving, serving) = watch::channel(false);
+        let (stop_tasks, tasks_running) = watch::channel(false);
+        let draining = Draining::default();
+        let health = HealthReporter::new();
+        tell(&health, ServingStatus::NotServing).await;
+        let routes = self.routes(&health)?;
+        let limits = &self.config.limits;
+        let layers = tower::ServiceBuilder::new()
+            .layer(OuterLayer::new(Arc::clone(&self.surroundings.entropy)))
+            .layer(LoadShedLayer::new())
+            .layer(GlobalConcurrencyLimitLayer::new(limits.max_in_flight))
+            .layer(DeadlineLayer::new(Deadlines {
+                default: limits.default_deadline(),
+                max: limits.max_deadline(),
+            }))
+            .layer(AuthLayer::new(
+                Arc::clone(&self.app.registry) as Arc<_>,
+                Arc::clone(&self.tls),
+                Arc::clone(&self.surroundings.clock),
+                draining.clone(),
+            ))
+            .into_inner();
+        let incoming = accept(
+            self.listener,
+            Arc::clone(&self.tls),
+            limits.transport(),
+            stopped(serving.clone()),
+        );
+        let grpc = tonic::transport::Server::builder()
+            .max_concurrent_streams(limits.max_concurrent_streams)
+            .concurrency_limit_per_connection(limits.concurrency_per_connection)
+            .http2_max_header_list_size(HEADER_LIST_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+            .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+            .max_connection_age(CONNECTION_AGE)
+            .max_connection_age_grace(limits.drain_grace())
+            .layer(layers)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, stopped(serving.clone()));
+
+        let mut tasks = JoinSet::new();
+        let poll = self.config.registry.poll();
+        let registry = Arc::clone(&self.app.registry);
+        tasks.spawn(registry.watch(poll, stopped(tasks_running.clone())));
+        tasks.spawn(crate::transport::watch(
+            Arc::clone(&self.tls),
+            Arc::clone(&self.surroundings.clock),
+            TLS_POLL,
+            stopped(tasks_running.clone()),
+        ));
+        tasks.spawn(sequence(Arc::clone(&self.app), tasks_running.clone()));
+        tasks.spawn(recover_certificates(Arc::clone(&self.app), tasks_running.clone()));
+        let readiness = self.probes.readiness();
+        tasks.spawn(self.probes.serve(stopped(tasks_running)));
+        let mut grpc = tokio::spawn(grpc);
+
+        tell(&health, ServingStatus::Serving).await;
+        readiness.set_ready();
+        tracing::info!(address = %self.address, probes = %self.probes_address, "serving");
+
+        tokio::select! {
+            () = signal => {}
+            _ = &mut grpc => tracing::error!("the gRPC server ended by itself"),
+        }
+        readiness.set_not_ready("draining");
+        tell(&health, ServingStatus::NotServing).await;
+        draining.begin();
+        tracing::info!("draining");
+        // Nobody listens any more only when the server has ended.
+        let _ = stop_serving.send(true);
+        if !grpc.is_finished()
+            && tokio::time::timeout(limits.drain_grace(), &mut grpc).await.is_err()
+        {
+            tracing::warn!("calls were still in flight when the grace ended");
+            grpc.abort();
+        }
+        let _ = stop_tasks.send(true);
+        while tasks.join_next().await.is_some() {}
+        self.app.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn routes(&self, health: &HealthReporter) -> Result<Routes, StartError> {
+        let services = Services::new(Arc::clone(&self.app));
+        let limits = &self.config.limits;
+        let (small, bulk) = (limits.message_bytes, limits.bulk_message_bytes);
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let failed = |error: tonic_reflection::server::Error| {
+            StartError::Reflection(error.to_string())
+        };
+        let mut routes = Routes::builder();
+        routes
+            .add_service(tonic_health::pb::health_server::HealthServer::new(
+                tonic_health::server::HealthService::from_health_reporter(health.clone()),
+            ))
+            .add_service(reflection().build_v1().map_err(failed)?)
+            .add_service(reflection().build_v1alpha().map_err(failed)?)
+            .add_service(
+                RegistryServiceServer::new(services.clone()).max_decoding_message_size(small),
+            )
+            .add_service(
+                EnrollmentRecordServiceServer::new(services.clone())
+                    .max_decoding_message_size(bulk),
+            )
+            .add_service(
+                ValidityCodeServiceServer::new(services.clone()).max_decoding_message_size(small),
+            )
+            .add_service(
+                EnrollmentCertificateServiceServer::new(services.clone())
+                    .max_decoding_message_size(small),
+            )
+            .add_service(ValidationServiceServer::new(services).max_decoding_message_size(bulk));
+        Ok(routes.routes())
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let wrap = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(wrap)?;
+    let bound = listener.local_addr().map_err(wrap)?;
+    Ok((listener, bound))
+}
+
+async fn tell(health: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
+    }
+}

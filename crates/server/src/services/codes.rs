@@ -1,0 +1,102 @@
+//! `gavah.v1.ValidityCodeService`.
+
+use gavah_api::v1 as pb;
+use gavah_api::v1::validity_code_service_server::ValidityCodeService;
+use tonic::{Request, Response, Status};
+
+use super::{Services, reply, split};
+use crate::app::codes;
+use crate::convert::{change, code};
+
+#[tonic::async_trait]
+impl ValidityCodeService for Services {
+    async fn issue_validity_code(
+        &self,
+        request: Request<pb::IssueValidityCodeRequest>,
+    ) -> Result<Response<pb::IssueValidityCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code::issue_code(message, &self.app.known(&call))?;
+            let stored = codes::issue(&self.app, &call, input).await?;
+            let validity_code = stored.as_ref().map(code::code_to_pb);
+            Ok(pb::IssueValidityCodeResponse { validity_code })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn get_validity_code(
+        &self,
+        request: Request<pb::GetValidityCodeRequest>,
+    ) -> Result<Response<pb::GetValidityCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let stored = codes::get(&self.app, &call, code::get_code(&message)?).await?;
+            let validity_code = Some(code::code_to_pb(&stored));
+            Ok(pb::GetValidityCodeResponse { validity_code })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn list_validity_codes(
+        &self,
+        request: Request<pb::ListValidityCodesRequest>,
+    ) -> Result<Response<pb::ListValidityCodesResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code::list_codes(message, &self.app.known(&call))?;
+            let rows = codes::list(&self.app, &call, &input).await?;
+            let (rows, next_page_token) = input.page.cut(rows, code::code_place);
+            let validity_codes = rows.iter().map(code::code_to_pb).collect();
+            Ok(pb::ListValidityCodesResponse { validity_codes, next_page_token })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn suspend_validity_code(
+        &self,
+        request: Request<pb::SuspendValidityCodeRequest>,
+    ) -> Result<Response<pb::SuspendValidityCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = change::suspend_code(message)?;
+            let stored = codes::change(&self.app, &call, input).await?;
+            let validity_code = stored.as_ref().map(code::code_to_pb);
+            Ok(pb::SuspendValidityCodeResponse { validity_code })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn reinstate_validity_code(
+        &self,
+        request: Request<pb::ReinstateValidityCodeRequest>,
+    ) -> Result<Response<pb::ReinstateValidityCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = change::reinstate_code(message)?;
+            let stored = codes::change(&self.app, &call, input).await?;
+            let validity_code = stored.as_ref().map(code::code_to_pb);
+            Ok(pb::ReinstateValidityCodeResponse { validity_code })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn revoke_validity_code(
+        &self,
+        request: Request<pb::RevokeValidityCodeRequest>,
+    ) -> Result<Response<pb::RevokeValidityCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = change::revoke_code(message)?;
+            let stored = codes::change(&self.app, &call, input).await?;
+            let validity_code = stored.as_ref().map(code::code_to_pb);
+            Ok(pb::RevokeValidityCodeResponse { validity_code })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+}

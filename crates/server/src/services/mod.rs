@@ -1,0 +1,46 @@
+//! The gRPC services, one file each: take the call apart, convert, act, convert
+//! back. Nothing is decided here.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::call::Call;
+use crate::error::AppError;
+use crate::status::to_status;
+
+mod certificates;
+mod codes;
+mod records;
+mod registry;
+mod validation;
+
+/// The services of `gavah.v1` over one set of use cases.
+#[derive(Debug, Clone)]
+pub struct Services {
+    app: Arc<App>,
+}
+
+impl Services {
+    /// The services over `app`.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+/// The call and its message.
+fn split<T>(request: Request<T>) -> Result<(Call, T), Status> {
+    let (_, extensions, message) = request.into_parts();
+    // Without the authentication layer's mark nothing is answered.
+    let call = extensions.get::<Call>().cloned().ok_or_else(|| {
+        to_status(AppError::Internal("a handler was reached without authentication"), "")
+    })?;
+    Ok((call, message))
+}
+
+/// The reply to a call.
+fn reply<T>(call: &Call, result: Result<T, AppError>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(|error| to_status(error, &call.trace_id))
+}

@@ -1,0 +1,66 @@
+//! What a node does beside answering calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::app::recovery::recover;
+
+/// How often the sequencer looks for entries to chain: well within the second
+/// in which the feed must have them.
+const CHAIN_EVERY: Duration = Duration::from_millis(200);
+
+/// How often intents with an expired lease are looked for.
+const RECOVER_EVERY: Duration = Duration::from_secs(10);
+
+/// Resolves when the server is to stop.
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone means the same as one that says stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Chains audit entries until `stop`, and once more after it, so that a node that
+/// leaves in peace leaves nothing unchained.
+pub(crate) async fn sequence(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    loop {
+        chain(&app).await;
+        tokio::select! {
+            () = tokio::time::sleep(CHAIN_EVERY) => {}
+            () = &mut stop => break,
+        }
+    }
+    chain(&app).await;
+}
+
+async fn chain(app: &App) {
+    loop {
+        match app.store.chain_pending().await {
+            Ok(0) => return,
+            Ok(chained) => tracing::debug!(chained, "audit entries chained"),
+            Err(error) => {
+                tracing::warn!(%error, "audit entries could not be chained");
+                return;
+            }
+        }
+    }
+}
+
+/// Takes over certificates whose signing was cut off, at the start and then every
+/// ten seconds.
+pub(crate) async fn recover_certificates(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    loop {
+        match recover(&app).await {
+            Ok(0) => {}
+            Ok(settled) => tracing::info!(settled, "recorded certificates recovered"),
+            Err(error) => tracing::warn!(%error, "recorded certificates could not be recovered"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RECOVER_EVERY) => {}
+            () = &mut stop => return,
+        }
+    }
+}

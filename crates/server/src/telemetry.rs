@@ -1,0 +1,232 @@
+//! Logs, traces and metrics of the process.
+//!
+//! [`init`] installs all three once; every server of the process shares them. Logs go to standard error, one line an
+//! event, each with the trace and span it happened in. Traces go to a collector when one is configured; every call has
+//! a trace id either way. Metrics wait to be asked for: [`render_metrics`].
+//!
+//! Of other crates only warnings are logged, and of those that could print a statement, a header or a message
+//! ([`SILENT`]) nothing at all.
+
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::{FilterFn, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::TelemetryConfig;
+
+mod log;
+#[cfg(test)]
+mod tests;
+
+use log::LogLayer;
+
+/// Name of the service in exported traces.
+pub const SERVICE_NAME: &str = "gavah";
+/// Gauge: always 1, the version in [`LABEL_VERSION`].
+pub const BUILD_INFO: &str = "gavah_build_info";
+/// Label of [`BUILD_INFO`].
+pub const LABEL_VERSION: &str = "version";
+
+/// What the targets of our own crates begin with.
+const OURS: &str = "gavah";
+/// Crates that are never logged, at whatever level: they could print what callers send.
+const SILENT: [&str; 6] = ["h2", "hyper", "hyper_util", "sea_orm", "sea_orm_migration", "sqlx"];
+
+/// Finished spans that may wait for the collector; more are dropped, never waited for.
+const SPAN_QUEUE: usize = 65_536;
+const SPAN_BATCH: usize = 4_096;
+const EXPORT_EVERY: Duration = Duration::from_secs(1);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long [`Telemetry::shutdown`] waits for the collector.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often recorded durations are folded into their histograms, which bounds their memory when nobody asks.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Upper bounds of all histograms, in seconds: every histogram of the service is of durations.
+const BUCKETS: [f64; 14] =
+    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
+
+/// The process's telemetry, installed. Clones are the same.
+#[derive(Clone)]
+pub struct Telemetry {
+    provider: SdkTracerProvider,
+    metrics: PrometheusHandle,
+}
+
+/// Why telemetry was not installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// The exporter of traces cannot be made.
+    #[error("traces cannot be exported: {0}")]
+    Exporter(String),
+    /// The program has installed something of its own already.
+    #[error("the process has another {0} already")]
+    Taken(&'static str),
+    /// The metrics cannot be kept.
+    #[error("metrics cannot be kept: {0}")]
+    Metrics(String),
+}
+
+/// Installs logs, traces and metrics for the whole process. A second call changes nothing and gives the same handle.
+///
+/// With an `otlp_endpoint` it must be called inside a Tokio runtime that lives as long as the process: the exporter's
+/// connection is a task of it.
+///
+/// # Errors
+/// [`TelemetryError`]; nothing is installed then.
+pub fn init(config: &TelemetryConfig, service_version: &str) -> Result<Telemetry, TelemetryError> {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(telemetry) = &*installed {
+        return Ok(telemetry.clone());
+    }
+    let provider = tracer_provider(config, service_version)?;
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)
+        .map_err(|error| TelemetryError::Metrics(error.to_string()))?
+        .build_recorder();
+    let metrics = recorder.handle();
+
+    tracing::subscriber::set_global_default(subscriber(config, &provider, io::stderr))
+        .map_err(|_| TelemetryError::Taken("log"))?;
+    metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::Taken("recorder of metrics"))?;
+    metrics::gauge!(BUILD_INFO, LABEL_VERSION => service_version.to_owned()).set(1.0);
+    let upkeep = metrics.clone();
+    thread::Builder::new()
+        .name("metrics".to_owned())
+        .spawn(move || {
+            loop {
+                thread::sleep(UPKEEP_EVERY);
+                upkeep.run_upkeep();
+            }
+        })
+        .map_err(|error| TelemetryError::Metrics(error.to_string()))?;
+
+    let telemetry = Telemetry { provider, metrics };
+    *installed = Some(telemetry.clone());
+    Ok(telemetry)
+}
+
+/// The process's metrics in the text format of Prometheus; empty before [`init`].
+#[must_use]
+pub fn render_metrics() -> String {
+    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    installed.map(|telemetry| telemetry.render()).unwrap_or_default()
+}
+
+impl Telemetry {
+    /// The metrics in the text format of Prometheus.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.metrics.render()
+    }
+
+    /// Hands all finished spans to the collector, for at most five seconds. Telemetry goes on working: other servers of
+    /// the process may still use it.
+    pub async fn shutdown(&self) {
+        let provider = self.provider.clone();
+        // The flush blocks its thread, and the exporter needs the runtime to make progress meanwhile.
+        let flush = tokio::task::spawn_blocking(move || provider.force_flush());
+        match tokio::time::timeout(FLUSH_TIMEOUT, flush).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans were not exported"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("the last spans were not exported in time"),
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+fn tracer_provider(config: &TelemetryConfig, service_version: &str) -> Result<SdkTracerProvider, TelemetryError> {
+    let resource = Resource::builder_empty()
+        .with_service_name(SERVICE_NAME)
+        .with_attribute(KeyValue::new("service.version", service_version.to_owned()))
+        .build();
+    let provider = SdkTracerProvider::builder().with_resource(resource);
+    let Some(endpoint) = &config.otlp_endpoint else {
+        // Spans have their ids and cost next to nothing.
+        return Ok(provider.with_sampler(Sampler::AlwaysOff).build());
+    };
+    let failed = |error: &dyn fmt::Display| TelemetryError::Exporter(error.to_string());
+    tokio::runtime::Handle::try_current().map_err(|error| failed(&error))?;
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()
+        .map_err(|error| failed(&error))?;
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(SPAN_QUEUE)
+        .with_max_export_batch_size(SPAN_BATCH)
+        .with_scheduled_delay(EXPORT_EVERY)
+        .build();
+    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+    let ratio = Sampler::TraceIdRatioBased(config.sample_ratio);
+    Ok(provider
+        .with_span_processor(processor)
+        .with_sampler(Sampler::ParentBased(Box::new(ratio)))
+        .build())
+}
+
+fn subscriber<W>(config: &TelemetryConfig, provider: &SdkTracerProvider, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    tracing_subscriber::registry()
+        .with(trace_layer(provider))
+        .with(LogLayer::new(config.log_format, writer).with_filter(log_filter(config.log_level)))
+}
+
+/// Our own spans, with the warnings that happen in them.
+fn trace_layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer(SERVICE_NAME))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        // Whether a call failed is the outer layer's to say.
+        .with_error_events_to_status(false)
+        .with_error_events_to_exceptions(false)
+        .with_filter(filter_fn(|metadata| {
+            is_our_span(metadata) || *metadata.level() <= Level::WARN && metadata.target().starts_with(OURS)
+        }))
+}
+
+fn log_filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + Clone> {
+    let events = Targets::new()
+        .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
+        .with_target(OURS, level)
+        .with_targets(SILENT.map(|target| (target, LevelFilter::OFF)));
+    // Without its spans a log line would not know its trace.
+    filter_fn(move |metadata| match metadata.is_span() {
+        true => is_our_span(metadata),
+        false => events.would_enable(metadata.target(), metadata.level()),
+    })
+}
+
+fn is_our_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && *metadata.level() <= Level::INFO && metadata.target().starts_with(OURS)
+}

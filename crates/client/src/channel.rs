@@ -1,0 +1,136 @@
+//! The channel under the generated clients: adds the deadline and the trace context to every request.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::transport::channel::ResponseFuture;
+use tower::Service;
+
+use gavah_api::v1::{
+    enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
+    enrollment_record_service_client::EnrollmentRecordServiceClient,
+    registry_service_client::RegistryServiceClient,
+    validation_service_client::ValidationServiceClient,
+    validity_code_service_client::ValidityCodeServiceClient,
+};
+
+use crate::trace::TRACEPARENT;
+
+/// The header by which a client tells its deadline.
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// A connection to the service as the generated clients use it. Cheap to clone; reconnects by itself.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    inner: tonic::transport::Channel,
+    deadline: Deadline,
+    traceparent: Option<HeaderValue>,
+}
+
+/// Until when an answer is of use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deadline {
+    /// So long after each request is sent.
+    After(Duration),
+    /// At this instant, however many attempts there are.
+    At(Instant),
+}
+
+impl Channel {
+    pub(crate) fn new(
+        inner: tonic::transport::Channel,
+        deadline: Deadline,
+        traceparent: Option<HeaderValue>,
+    ) -> Self {
+        Self {
+            inner,
+            deadline,
+            traceparent,
+        }
+    }
+
+    /// Validity codes: issue, read, list, suspend, reinstate, revoke.
+    pub fn validity_codes(&self) -> ValidityCodeServiceClient<Channel> {
+        ValidityCodeServiceClient::new(self.clone())
+    }
+
+    /// Validation of codes.
+    pub fn validation(&self) -> ValidationServiceClient<Channel> {
+        ValidationServiceClient::new(self.clone())
+    }
+
+    /// Callers, institutions, experts.
+    pub fn registry(&self) -> RegistryServiceClient<Channel> {
+        RegistryServiceClient::new(self.clone())
+    }
+
+    /// Enrollment records.
+    pub fn records(&self) -> EnrollmentRecordServiceClient<Channel> {
+        EnrollmentRecordServiceClient::new(self.clone())
+    }
+
+    /// Enrollment certificates and their applications.
+    pub fn certificates(&self) -> EnrollmentCertificateServiceClient<Channel> {
+        EnrollmentCertificateServiceClient::new(self.clone())
+    }
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let headers = request.headers_mut();
+        let left = match self.deadline {
+            Deadline::After(timeout) => timeout,
+            Deadline::At(instant) => instant.saturating_duration_since(Instant::now()),
+        };
+        // A shorter time asked for in the request itself stands.
+        headers
+            .entry(GRPC_TIMEOUT)
+            .or_insert_with(|| grpc_timeout(left));
+        if let Some(traceparent) = &self.traceparent {
+            headers.insert(TRACEPARENT, traceparent.clone());
+        }
+        self.inner.call(request)
+    }
+}
+
+/// At most eight digits and a unit: milliseconds, or seconds when that would be too long. Never less than 1 ms, so
+/// that the server answers with its own words.
+fn grpc_timeout(left: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let (amount, unit) = match left.as_millis() {
+        millis @ 0..=MOST => (millis.max(1), 'm'),
+        _ => (u128::from(left.as_secs()).min(MOST), 'S'),
+    };
+    let text = format!("{amount}{unit}");
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("1m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_at_most_eight_digits_and_never_nothing() {
+        for (millis, text) in [
+            (0, "1m"),
+            (1, "1m"),
+            (10_000, "10000m"),
+            (99_999_999, "99999999m"),
+            (100_000_000, "100000S"),
+            (u64::MAX, "99999999S"),
+        ] {
+            assert_eq!(grpc_timeout(Duration::from_millis(millis)), text);
+        }
+    }
+}

@@ -238,7 +238,9 @@ impl fmt::Display for ConfigError {
         write!(f, "{}", self.file.display())?;
         match &self.problems[..] {
             [only] if only.key.is_empty() && only.line.is_none() => write!(f, " {}", only.text),
-            problems => problems.iter().try_for_each(|problem| write!(f, "\n  {problem}")),
+            problems => problems
+                .iter()
+                .try_for_each(|problem| write!(f, "\n  {problem}")),
         }
     }
 }

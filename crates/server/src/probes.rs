@@ -40,7 +40,8 @@ const CONNECTIONS: usize = 64;
 const PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const PROMETHEUS: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Whether the service takes calls. Clones share the answer.
 #[derive(Debug, Clone)]
@@ -102,7 +103,10 @@ impl Probes {
     /// Answers on `listener` what `readiness` says.
     #[must_use]
     pub fn new(listener: TcpListener, readiness: Readiness) -> Self {
-        Self { listener, readiness }
+        Self {
+            listener,
+            readiness,
+        }
     }
 
     /// The value behind `/readyz` and `/startupz`.
@@ -155,10 +159,13 @@ async fn connection(socket: TcpStream, readiness: Readiness) -> hyper::Result<()
 fn answer(method: &Method, path: &str, readiness: &Readiness) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         let mut response = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let unavailable = |reason: &str| reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"));
+    let unavailable =
+        |reason: &str| reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"));
     let ok = || reply(StatusCode::OK, TEXT, "ok\n");
     match (path, readiness.reason()) {
         ("/livez", _) | ("/readyz", None) => ok(),
@@ -166,7 +173,11 @@ fn answer(method: &Method, path: &str, readiness: &Readiness) -> Response<Full<B
         ("/startupz", _) if readiness.has_started() => ok(),
         ("/startupz", reason) => unavailable(reason.unwrap_or("starting")),
         ("/metrics", _) => reply(StatusCode::OK, PROMETHEUS, telemetry::render_metrics()),
-        _ => reply(StatusCode::NOT_FOUND, TEXT, "there are /livez, /startupz, /readyz and /metrics\n"),
+        _ => reply(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            "there are /livez, /startupz, /readyz and /metrics\n",
+        ),
     }
 }
 
@@ -174,7 +185,9 @@ fn reply(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Respo
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -25,7 +25,12 @@ async fn running() -> Running {
     let serving = tokio::spawn(probes.serve(async {
         let _ = stopped.await;
     }));
-    Running { address, readiness, stop, serving }
+    Running {
+        address,
+        readiness,
+        stop,
+        serving,
+    }
 }
 
 impl Running {
@@ -40,7 +45,9 @@ impl Running {
 
     /// Status and body.
     async fn ask(&self, method: &str, path: &str) -> (u16, String) {
-        let answer = self.exchange(format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+        let answer = self
+            .exchange(format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+            .await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, body.to_owned())
@@ -92,9 +99,15 @@ async fn a_connection_carries_one_request() {
 async fn a_peer_that_does_not_finish_its_headers_is_closed() {
     let running = running().await;
     let begun = Instant::now();
-    tokio::join!(running.exchange(b""), running.exchange(b"GET /livez HTTP/1.1\r\nhost: "));
+    tokio::join!(
+        running.exchange(b""),
+        running.exchange(b"GET /livez HTTP/1.1\r\nhost: ")
+    );
     let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(9), "{took:?}");
+    assert!(
+        took >= Duration::from_secs(4) && took < Duration::from_secs(9),
+        "{took:?}"
+    );
 }
 
 #[tokio::test]

@@ -18,10 +18,12 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
+};
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::filter::{FilterFn, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -43,7 +45,14 @@ pub const LABEL_VERSION: &str = "version";
 /// What the targets of our own crates begin with.
 const OURS: &str = "gavah";
 /// Crates that are never logged, at whatever level: they could print what callers send.
-const SILENT: [&str; 6] = ["h2", "hyper", "hyper_util", "sea_orm", "sea_orm_migration", "sqlx"];
+const SILENT: [&str; 6] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "sea_orm",
+    "sea_orm_migration",
+    "sqlx",
+];
 
 /// Finished spans that may wait for the collector; more are dropped, never waited for.
 const SPAN_QUEUE: usize = 65_536;
@@ -56,8 +65,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Upper bounds of all histograms, in seconds: every histogram of the service is of durations.
-const BUCKETS: [f64; 14] =
-    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BUCKETS: [f64; 14] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
 
@@ -104,7 +114,8 @@ pub fn init(config: &TelemetryConfig, service_version: &str) -> Result<Telemetry
 
     tracing::subscriber::set_global_default(subscriber(config, &provider, io::stderr))
         .map_err(|_| TelemetryError::Taken("log"))?;
-    metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::Taken("recorder of metrics"))?;
+    metrics::set_global_recorder(recorder)
+        .map_err(|_| TelemetryError::Taken("recorder of metrics"))?;
     metrics::gauge!(BUILD_INFO, LABEL_VERSION => service_version.to_owned()).set(1.0);
     let upkeep = metrics.clone();
     thread::Builder::new()
@@ -122,11 +133,25 @@ pub fn init(config: &TelemetryConfig, service_version: &str) -> Result<Telemetry
     Ok(telemetry)
 }
 
+/// From now on a panic is logged by its place only: its message could quote what a caller sent. For processes that
+/// serve; a test wants to see the message.
+pub fn log_panics_by_place() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+}
+
 /// The process's metrics in the text format of Prometheus; empty before [`init`].
 #[must_use]
 pub fn render_metrics() -> String {
-    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    installed.map(|telemetry| telemetry.render()).unwrap_or_default()
+    let installed = INSTALLED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    installed
+        .map(|telemetry| telemetry.render())
+        .unwrap_or_default()
 }
 
 impl Telemetry {
@@ -156,7 +181,10 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-fn tracer_provider(config: &TelemetryConfig, service_version: &str) -> Result<SdkTracerProvider, TelemetryError> {
+fn tracer_provider(
+    config: &TelemetryConfig,
+    service_version: &str,
+) -> Result<SdkTracerProvider, TelemetryError> {
     let resource = Resource::builder_empty()
         .with_service_name(SERVICE_NAME)
         .with_attribute(KeyValue::new("service.version", service_version.to_owned()))
@@ -179,7 +207,9 @@ fn tracer_provider(config: &TelemetryConfig, service_version: &str) -> Result<Sd
         .with_max_export_batch_size(SPAN_BATCH)
         .with_scheduled_delay(EXPORT_EVERY)
         .build();
-    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+    let processor = BatchSpanProcessor::builder(exporter)
+        .with_batch_config(batches)
+        .build();
     let ratio = Sampler::TraceIdRatioBased(config.sample_ratio);
     Ok(provider
         .with_span_processor(processor)
@@ -187,7 +217,11 @@ fn tracer_provider(config: &TelemetryConfig, service_version: &str) -> Result<Sd
         .build())
 }
 
-fn subscriber<W>(config: &TelemetryConfig, provider: &SdkTracerProvider, writer: W) -> impl Subscriber + Send + Sync + use<W>
+fn subscriber<W>(
+    config: &TelemetryConfig,
+    provider: &SdkTracerProvider,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {

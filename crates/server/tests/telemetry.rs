@@ -1,11 +1,15 @@
 //! Telemetry of a whole process, installed once, with a collector that keeps what it is sent.
 
-use std::sync::{Arc, Mutex};
-
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -13,8 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use gavah_server::config::{LogFormat, TelemetryConfig};
 use gavah_server::telemetry;
 
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+struct Collector(mpsc::UnboundedSender<ExportTraceServiceRequest>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -22,14 +25,16 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().unwrap().push(request.into_inner());
+        self.0
+            .send(request.into_inner())
+            .map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spans_reach_the_collector_and_metrics_can_be_read_and_a_second_init_changes_nothing() {
-    let collector = Collector::default();
+    let (collector, mut received) = mpsc::unbounded_channel();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = TelemetryConfig {
         otlp_endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
@@ -37,7 +42,7 @@ async fn spans_reach_the_collector_and_metrics_can_be_read_and_a_second_init_cha
         log_format: LogFormat::Json,
         sample_ratio: 1.0,
     };
-    let service = TraceServiceServer::new(collector.clone());
+    let service = TraceServiceServer::new(Collector(collector));
     tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(service)
@@ -45,25 +50,33 @@ async fn spans_reach_the_collector_and_metrics_can_be_read_and_a_second_init_cha
     );
     assert_eq!(telemetry::render_metrics(), "");
     let installed = telemetry::init(&config, "1.2.3").unwrap();
-    let again = TelemetryConfig { otlp_endpoint: None, ..config };
+    let again = TelemetryConfig {
+        otlp_endpoint: None,
+        ..config
+    };
     telemetry::init(&again, "9.9.9").unwrap();
 
     // The target of this test's own crate is not the service's.
     let span = tracing::info_span!(target: "gavah_server", "rpc", otel.name = "a.Service/Method", "rpc.system.name" = "grpc");
-    let trace_id = {
-        use opentelemetry::trace::TraceContextExt;
-        span.context().span().span_context().trace_id()
-    };
+    let trace_id = span.context().span().span_context().trace_id();
     span.in_scope(|| tracing::info_span!(target: "h2", "theirs").in_scope(|| {}));
     drop(span);
     metrics::histogram!("gavah_test_seconds").record(0.003);
     installed.shutdown().await;
 
-    let sent = collector.0.lock().unwrap().clone();
-    let resources: Vec<_> = sent.iter().flat_map(|request| &request.resource_spans).collect();
+    let sent: Vec<_> = std::iter::from_fn(|| received.try_recv().ok()).collect();
+    let resources: Vec<_> = sent
+        .iter()
+        .flat_map(|request| &request.resource_spans)
+        .collect();
     let text = |key: &str| {
         let attributes = &resources[0].resource.as_ref().unwrap().attributes;
-        let value = attributes.iter().find(|attribute| attribute.key == key)?.value.clone()?.value?;
+        let value = attributes
+            .iter()
+            .find(|attribute| attribute.key == key)?
+            .value
+            .clone()?
+            .value?;
         match value {
             Value::StringValue(text) => Some(text),
             _ => None,
@@ -71,11 +84,23 @@ async fn spans_reach_the_collector_and_metrics_can_be_read_and_a_second_init_cha
     };
     assert_eq!(text("service.name").as_deref(), Some("gavah"));
     assert_eq!(text("service.version").as_deref(), Some("1.2.3"));
-    let spans: Vec<_> =
-        resources.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans).collect();
-    let [span] = &spans[..] else { panic!("{spans:?}") };
-    assert_eq!((span.name.as_str(), &span.trace_id[..]), ("a.Service/Method", &trace_id.to_bytes()[..]));
-    let keys: Vec<_> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    let spans: Vec<_> = resources
+        .iter()
+        .flat_map(|resource| &resource.scope_spans)
+        .flat_map(|scope| &scope.spans)
+        .collect();
+    let [span] = &spans[..] else {
+        panic!("{spans:?}")
+    };
+    assert_eq!(
+        (span.name.as_str(), &span.trace_id[..]),
+        ("a.Service/Method", &trace_id.to_bytes()[..])
+    );
+    let keys: Vec<_> = span
+        .attributes
+        .iter()
+        .map(|attribute| attribute.key.as_str())
+        .collect();
     assert_eq!(keys, ["rpc.system.name"]);
 
     let metrics = installed.render();
@@ -86,12 +111,12 @@ async fn spans_reach_the_collector_and_metrics_can_be_read_and_a_second_init_cha
         "gavah_test_seconds_bucket{le=\"0.005\"} 1",
         "gavah_test_seconds_count 1",
     ] {
-        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}\n{metrics}"
+        );
     }
     // Still at work for the other servers of the process.
     let later = tracing::info_span!(target: "gavah_server", "later");
-    assert!({
-        use opentelemetry::trace::TraceContextExt;
-        later.context().span().span_context().is_valid()
-    });
+    assert!(later.context().span().span_context().is_valid());
 }

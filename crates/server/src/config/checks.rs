@@ -26,19 +26,32 @@ impl Section<'_, '_> {
         };
         match T::try_from(value) {
             Ok(number) if within.contains(&value) => Ok(number),
-            _ => Err(self.wrong(key, span, format!("must be {} to {}", within.start(), within.end()))),
+            _ => Err(self.wrong(
+                key,
+                span,
+                format!("must be {} to {}", within.start(), within.end()),
+            )),
         }
     }
 
     /// A count of at least 1.
-    pub(super) fn count<T: TryFrom<u64>>(&mut self, key: &'static str, default: T) -> Result<T, Reported> {
+    pub(super) fn count<T: TryFrom<u64>>(
+        &mut self,
+        key: &'static str,
+        default: T,
+    ) -> Result<T, Reported> {
         self.number(key, default, 1..=u64::from(u32::MAX))
     }
 
     /// A time in milliseconds, at least 1.
-    pub(super) fn millis(&mut self, key: &'static str, default: Duration) -> Result<Duration, Reported> {
+    pub(super) fn millis(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+    ) -> Result<Duration, Reported> {
         let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
-        self.number(key, default, 1..=DAY_MS).map(Duration::from_millis)
+        self.number(key, default, 1..=DAY_MS)
+            .map(Duration::from_millis)
     }
 
     /// A part of a whole: 0 to 1.
@@ -51,18 +64,29 @@ impl Section<'_, '_> {
     }
 
     /// An IP address with port.
-    pub(super) fn address(&mut self, key: &'static str, default: SocketAddr) -> Result<SocketAddr, Reported> {
+    pub(super) fn address(
+        &mut self,
+        key: &'static str,
+        default: SocketAddr,
+    ) -> Result<SocketAddr, Reported> {
         let Some(Found { value, span }) = self.take::<String>(key)? else {
             return Ok(default);
         };
         value.parse().map_err(|_| {
-            let text = format!("must be an IP address with port, such as {default} or [::]:{}", default.port());
+            let text = format!(
+                "must be an IP address with port, such as {default} or [::]:{}",
+                default.port()
+            );
             self.wrong(key, span, text)
         })
     }
 
     /// What one of a few words means; none when the key is absent.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Reported> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Reported> {
         let Some(Found { value, span }) = self.take::<String>(key)? else {
             return Ok(None);
         };
@@ -92,7 +116,11 @@ impl Section<'_, '_> {
     }
 
     /// At least one file, all of which can be read.
-    pub(super) fn files(&mut self, key: &'static str, what: &str) -> Result<Vec<PathBuf>, Reported> {
+    pub(super) fn files(
+        &mut self,
+        key: &'static str,
+        what: &str,
+    ) -> Result<Vec<PathBuf>, Reported> {
         let Found { value, span } = self.require::<Vec<String>>(key, what)?;
         if value.is_empty() {
             return Err(self.wrong(key, span, format!("must name {what}")));
@@ -110,7 +138,11 @@ impl Section<'_, '_> {
     }
 
     /// A file that its owner can read and nobody else.
-    pub(super) fn secret_file(&mut self, key: &'static str, what: &str) -> Result<PathBuf, Reported> {
+    pub(super) fn secret_file(
+        &mut self,
+        key: &'static str,
+        what: &str,
+    ) -> Result<PathBuf, Reported> {
         let (path, span) = self.path_of(key, what)?;
         match private(&path) {
             Ok(_) => Ok(path),
@@ -140,7 +172,11 @@ impl Section<'_, '_> {
     }
 
     /// A file in a folder that exists; the file itself may still be to be made.
-    pub(super) fn file_to_be(&mut self, key: &'static str, what: &str) -> Result<PathBuf, Reported> {
+    pub(super) fn file_to_be(
+        &mut self,
+        key: &'static str,
+        what: &str,
+    ) -> Result<PathBuf, Reported> {
         let (path, span) = self.path_of(key, what)?;
         let folder = path.parent().unwrap_or(Path::new("/"));
         let text = match (folder.is_dir(), path.is_dir()) {
@@ -165,7 +201,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn readable(path: &Path) -> Result<File, String> {
     let at = path.display();
-    let is_file = fs::metadata(path).map_err(|error| format!("{at}: {error}"))?.is_file();
+    let is_file = fs::metadata(path)
+        .map_err(|error| format!("{at}: {error}"))?
+        .is_file();
     // Asked before opening, which would wait for ever at a pipe without a writer.
     if !is_file {
         return Err(format!("{at} is not a file"));
@@ -176,9 +214,15 @@ fn readable(path: &Path) -> Result<File, String> {
 fn private(path: &Path) -> Result<File, String> {
     let file = readable(path)?;
     let at = path.display();
-    let mode = file.metadata().map_err(|error| format!("{at}: {error}"))?.mode() & 0o7777;
+    let mode = file
+        .metadata()
+        .map_err(|error| format!("{at}: {error}"))?
+        .mode()
+        & 0o7777;
     match mode & 0o077 {
         0 => Ok(file),
-        _ => Err(format!("{at} holds a secret and is open to others (mode {mode:04o}); run chmod 600 {at}")),
+        _ => Err(format!(
+            "{at} holds a secret and is open to others (mode {mode:04o}); run chmod 600 {at}"
+        )),
     }
 }

@@ -80,7 +80,11 @@ impl<'a> Reader<'a> {
             let span = Some(value.span());
             match value.into_inner() {
                 DeValue::Table(found) => table = found,
-                _ => self.problem(span, name.to_owned(), format!("must be a table, written [{name}]")),
+                _ => self.problem(
+                    span,
+                    name.to_owned(),
+                    format!("must be a table, written [{name}]"),
+                ),
             }
         }
         let mut section = Section {
@@ -100,7 +104,8 @@ impl<'a> Reader<'a> {
             let text = format!("unknown; the sections are {}", names.join(", "));
             self.problem(Some(key.span()), key.into_inner().into_owned(), text);
         }
-        self.problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        self.problems
+            .sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     }
 
     fn problem(&mut self, span: Span, key: String, text: String) {
@@ -119,7 +124,10 @@ impl Section<'_, '_> {
     }
 
     /// Takes a value of the right type out of the table; another type is a problem, absence is not.
-    pub(super) fn take<T: FromToml>(&mut self, key: &'static str) -> Result<Option<Found<T>>, Reported> {
+    pub(super) fn take<T: FromToml>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<Found<T>>, Reported> {
         let Some(Found { value, span }) = self.take_any(key) else {
             return Ok(None);
         };
@@ -134,11 +142,18 @@ impl Section<'_, '_> {
         self.keys.push(key);
         let (_, value) = self.table.remove_entry(key)?;
         let span = Some(value.span());
-        Some(Found { value: value.into_inner(), span })
+        Some(Found {
+            value: value.into_inner(),
+            span,
+        })
     }
 
     /// As [`Section::take`]; a missing key is a problem too, told with what the key is for.
-    pub(super) fn require<T: FromToml>(&mut self, key: &'static str, what: &str) -> Result<Found<T>, Reported> {
+    pub(super) fn require<T: FromToml>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+    ) -> Result<Found<T>, Reported> {
         self.take(key)?.ok_or_else(|| self.missing(key, what))
     }
 
@@ -169,7 +184,11 @@ impl Section<'_, '_> {
             let in_a_file = format!("{key}_file");
             let text = match self.keys.iter().find(|known| **known == in_a_file) {
                 Some(known) => format!("unknown; secrets lie in files of their own, write {known}"),
-                None => format!("unknown; the keys of [{}] are {}", self.name, self.keys.join(", ")),
+                None => format!(
+                    "unknown; the keys of [{}] are {}",
+                    self.name,
+                    self.keys.join(", ")
+                ),
             };
             self.wrong(&key, span, text);
         }

@@ -10,13 +10,21 @@ use tracing::Level;
 
 use super::reader::{Found, Reader, Reported, Section};
 use super::{
-    AuditConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem, RegistryConfig, SigningConfig, StoreSection,
-    TelemetryConfig, TlsConfig,
+    AuditConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem, RegistryConfig,
+    SigningConfig, StoreSection, TelemetryConfig, TlsConfig,
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 8] =
-    ["listen", "tls", "store", "signing", "audit", "limits", "telemetry", "registry"];
+const SECTIONS: [&str; 8] = [
+    "listen",
+    "tls",
+    "store",
+    "signing",
+    "audit",
+    "limits",
+    "telemetry",
+    "registry",
+];
 
 const PORT: u16 = 7443;
 const PROBES_PORT: u16 = 7480;
@@ -89,7 +97,11 @@ fn listen(section: &mut Section<'_, '_>) -> Result<ListenConfig, Reported> {
         probes_address: probes_address?,
     };
     if listen.address == listen.probes_address && listen.address.port() != 0 {
-        return Err(section.wrong("probes_address", span, "is the same as listen.address; take another port"));
+        return Err(section.wrong(
+            "probes_address",
+            span,
+            "is the same as listen.address; take another port",
+        ));
     }
     Ok(listen)
 }
@@ -97,10 +109,22 @@ fn listen(section: &mut Section<'_, '_>) -> Result<ListenConfig, Reported> {
 fn tls(section: &mut Section<'_, '_>) -> Result<TlsConfig, Reported> {
     let certificate = section.file("certificate_file", "the file of the server's certificate");
     let key = section.secret_file("key_file", "the file of the server's private key");
-    let client_ca = section.file("client_ca_file", "the file of the authorities whose clients are let in");
-    let crls = section.files("crl_files", "the files of the revocation lists, one list for every authority");
-    let trust_domain = section.require::<String>("trust_domain", "the trust domain of the callers' certificates");
-    let Found { value: trust_domain, span } = trust_domain?;
+    let client_ca = section.file(
+        "client_ca_file",
+        "the file of the authorities whose clients are let in",
+    );
+    let crls = section.files(
+        "crl_files",
+        "the files of the revocation lists, one list for every authority",
+    );
+    let trust_domain = section.require::<String>(
+        "trust_domain",
+        "the trust domain of the callers' certificates",
+    );
+    let Found {
+        value: trust_domain,
+        span,
+    } = trust_domain?;
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
     if trust_domain.is_empty() || trust_domain.len() > 255 || !trust_domain.bytes().all(allowed) {
         let text = "must be of lower-case letters, digits, '.', '-' and '_', such as example.org";
@@ -133,14 +157,20 @@ fn store(section: &mut Section<'_, '_>) -> Result<StoreSection, Reported> {
         }
         Ok(Some(Engine::Postgres)) => {
             section.not_with("path", "is for engine \"sqlite\" only; write url_file");
-            let url = section.secret("url_file", "the file that holds the URL of the database", postgres_url);
+            let url = section.secret(
+                "url_file",
+                "the file that holds the URL of the database",
+                postgres_url,
+            );
             url.map(|url| StoreConfig::Postgres { url })
         }
         other => {
             // Without an engine nothing can be said about these.
             section.take_any("path");
             section.take_any("url_file");
-            other.and_then(|_| Err(section.missing("engine", "the database: \"sqlite\" or \"postgres\"")))
+            other.and_then(|_| {
+                Err(section.missing("engine", "the database: \"sqlite\" or \"postgres\""))
+            })
         }
     };
     let default = StoreLimits::default();
@@ -156,22 +186,30 @@ fn store(section: &mut Section<'_, '_>) -> Result<StoreSection, Reported> {
         transaction: transaction?,
         commit: commit?,
     };
-    Ok(StoreSection { config: config?, limits })
+    Ok(StoreSection {
+        config: config?,
+        limits,
+    })
 }
 
 fn signing(section: &mut Section<'_, '_>) -> Result<SigningConfig, Reported> {
-    let key_file = section.secret_file("key_file", "the file of the key that signs certificates")?;
+    let key_file =
+        section.secret_file("key_file", "the file of the key that signs certificates")?;
     Ok(SigningConfig { key_file })
 }
 
 fn audit(section: &mut Section<'_, '_>) -> Result<AuditConfig, Reported> {
     let what = "the file of the key that hides persons in the audit log";
     let subject_hash_key_file = section.secret_file("subject_hash_key_file", what)?;
-    Ok(AuditConfig { subject_hash_key_file })
+    Ok(AuditConfig {
+        subject_hash_key_file,
+    })
 }
 
 fn registry(section: &mut Section<'_, '_>) -> Result<RegistryConfig, Reported> {
-    let poll = section.number("poll_ms", 500, 1..=LONGEST_POLL_MS).map(ms)?;
+    let poll = section
+        .number("poll_ms", 500, 1..=LONGEST_POLL_MS)
+        .map(ms)?;
     Ok(RegistryConfig { poll })
 }
 
@@ -211,10 +249,18 @@ fn limits(section: &mut Section<'_, '_>) -> Result<LimitsConfig, Reported> {
     };
     let mut good = Ok(limits);
     if limits.bulk_message_bytes < limits.message_bytes {
-        good = Err(section.wrong("bulk_message_bytes", bulk_span, "must not be less than limits.message_bytes"));
+        good = Err(section.wrong(
+            "bulk_message_bytes",
+            bulk_span,
+            "must not be less than limits.message_bytes",
+        ));
     }
     if limits.default_deadline > limits.max_deadline {
-        good = Err(section.wrong("default_deadline_ms", default_span, "must not be more than limits.max_deadline_ms"));
+        good = Err(section.wrong(
+            "default_deadline_ms",
+            default_span,
+            "must not be more than limits.max_deadline_ms",
+        ));
     }
     good
 }
@@ -247,8 +293,12 @@ fn otlp_endpoint(section: &mut Section<'_, '_>) -> Result<Option<String>, Report
     };
     let local = value.parse::<Uri>().is_ok_and(|uri| {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        uri.scheme_str() == Some("http") && loopback && uri.port_u16().is_some() && uri.path() == "/"
+        let loopback =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        uri.scheme_str() == Some("http")
+            && loopback
+            && uri.port_u16().is_some()
+            && uri.path() == "/"
     });
     match local {
         true => Ok(Some(value)),

@@ -33,7 +33,11 @@ pub(super) struct LogLayer<W> {
 
 impl<W> LogLayer<W> {
     pub(super) fn new(format: LogFormat, writer: W) -> Self {
-        Self { format, writer, dispatch: OnceLock::new() }
+        Self {
+            format,
+            writer,
+            dispatch: OnceLock::new(),
+        }
     }
 
     fn span_context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<SpanContext>
@@ -92,7 +96,13 @@ fn json(event: &Event<'_>, fields: &Fields) -> io::Result<Vec<u8>> {
 fn text(event: &Event<'_>, fields: &Fields) -> io::Result<Vec<u8>> {
     let mut line = String::with_capacity(256);
     let (level, target) = (event.metadata().level(), event.metadata().target());
-    write!(line, "{} {level:>5} {target}: {}", SystemClock.now(), Plain(&fields.message)).map_err(io::Error::other)?;
+    write!(
+        line,
+        "{} {level:>5} {target}: {}",
+        SystemClock.now(),
+        Plain(&fields.message)
+    )
+    .map_err(io::Error::other)?;
     for (name, value) in &fields.others {
         match value {
             serde_json::Value::String(value) => write!(line, " {name}={}", Plain(value)),
@@ -109,10 +119,12 @@ struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|letter| match letter.is_control() {
-            true => write!(f, "{}", letter.escape_default()),
-            false => f.write_char(letter),
-        })
+        self.0
+            .chars()
+            .try_for_each(|letter| match letter.is_control() {
+                true => write!(f, "{}", letter.escape_default()),
+                false => f.write_char(letter),
+            })
     }
 }
 

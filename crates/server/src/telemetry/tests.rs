@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::TraceContextExt as _;
 use serde_json::{Value, json};
 use tracing::{debug, error, info, info_span, trace, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use opentelemetry::trace::TraceContextExt as _;
 
 use super::*;
 use crate::config::LogFormat;
@@ -27,7 +27,12 @@ impl io::Write for Kept {
 
 /// The lines that `act` logs.
 fn logged(level: Level, format: LogFormat, act: impl FnOnce()) -> String {
-    let config = TelemetryConfig { otlp_endpoint: None, log_level: level, log_format: format, sample_ratio: 1.0 };
+    let config = TelemetryConfig {
+        otlp_endpoint: None,
+        log_level: level,
+        log_format: format,
+        sample_ratio: 1.0,
+    };
     let provider = tracer_provider(&config, "0.0.0").unwrap();
     let kept = Kept::default();
     let writer = kept.clone();
@@ -39,7 +44,10 @@ fn logged(level: Level, format: LogFormat, act: impl FnOnce()) -> String {
 
 fn objects(level: Level, act: impl FnOnce()) -> Vec<Value> {
     let lines = logged(level, LogFormat::Json, act);
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +61,24 @@ fn an_event_is_one_object_with_its_fields() {
         let error: &(dyn std::error::Error + 'static) = &error;
         info!(count = 3_u64, part = 0.5, good = true, who = "window", shown = ?Some(1), error, "done\nwell");
     });
-    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
     assert_eq!(line["level"], "INFO");
     assert_eq!(line["target"], module_path!());
     assert_eq!(line["message"], "done\nwell");
-    let rest = json!([line["count"], line["part"], line["good"], line["who"], line["shown"], line["error"]]);
-    assert_eq!(rest, json!([3, 0.5, true, "window", "Some(1)", "outer: inner"]));
+    let rest = json!([
+        line["count"],
+        line["part"],
+        line["good"],
+        line["who"],
+        line["shown"],
+        line["error"]
+    ]);
+    assert_eq!(
+        rest,
+        json!([3, 0.5, true, "window", "Some(1)", "outer: inner"])
+    );
     assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(line.get("trace_id"), None);
 }
@@ -72,7 +92,10 @@ fn an_event_names_the_trace_and_the_span_it_happened_in() {
         let inner = outer.in_scope(|| info_span!("inner"));
         for span in [&outer, &inner] {
             let context = span.context().span().span_context().clone();
-            expected.push((context.trace_id().to_string(), context.span_id().to_string()));
+            expected.push((
+                context.trace_id().to_string(),
+                context.span_id().to_string(),
+            ));
         }
         outer.in_scope(|| warn!("in the outer span"));
         inner.in_scope(|| warn!("in the inner span"));
@@ -86,7 +109,9 @@ fn an_event_names_the_trace_and_the_span_it_happened_in() {
     assert_eq!(expected[0].0, expected[1].0);
     assert!(expected[0].0.len() == 32 && expected[0].0 != "0".repeat(32));
     let none = (String::new(), String::new());
-    let [outer, inner] = &expected[..] else { panic!() };
+    let [outer, inner] = &expected[..] else {
+        panic!()
+    };
     let found: Vec<_> = lines.iter().map(ids).collect();
     assert_eq!(found, [outer.clone(), inner.clone(), outer.clone(), none]);
     assert!(lines.iter().all(|line| line.get("secret").is_none()));
@@ -107,8 +132,14 @@ fn text_lines_stay_lines() {
         info!(who = "a\nforged line\u{1b}[31m", count = 3, "first\rsecond");
     });
     assert_eq!(lines.lines().count(), 1, "{lines:?}");
-    assert!(lines.ends_with(": first\\rsecond who=a\\nforged line\\u{1b}[31m count=3\n"), "{lines:?}");
-    assert!(lines.contains("  INFO gavah_server::telemetry::tests: "), "{lines:?}");
+    assert!(
+        lines.ends_with(": first\\rsecond who=a\\nforged line\\u{1b}[31m count=3\n"),
+        "{lines:?}"
+    );
+    assert!(
+        lines.contains("  INFO gavah_server::telemetry::tests: "),
+        "{lines:?}"
+    );
 }
 
 fn noise() {
@@ -129,11 +160,34 @@ fn of_other_crates_only_warnings_are_logged_and_of_some_nothing() {
     for (level, expected) in [
         (Level::ERROR, &["ours, error"][..]),
         (Level::WARN, &["theirs, warning", "ours, error"]),
-        (Level::INFO, &["theirs, warning", "ours, error", "ours, news"]),
-        (Level::DEBUG, &["theirs, warning", "ours, error", "ours, news", "ours, detail"]),
-        (Level::TRACE, &["theirs, warning", "ours, error", "ours, news", "ours, detail", "ours, trace"]),
+        (
+            Level::INFO,
+            &["theirs, warning", "ours, error", "ours, news"],
+        ),
+        (
+            Level::DEBUG,
+            &[
+                "theirs, warning",
+                "ours, error",
+                "ours, news",
+                "ours, detail",
+            ],
+        ),
+        (
+            Level::TRACE,
+            &[
+                "theirs, warning",
+                "ours, error",
+                "ours, news",
+                "ours, detail",
+                "ours, trace",
+            ],
+        ),
     ] {
-        let messages: Vec<_> = objects(level, noise).iter().map(|line| line["message"].clone()).collect();
+        let messages: Vec<_> = objects(level, noise)
+            .iter()
+            .map(|line| line["message"].clone())
+            .collect();
         assert_eq!(messages, expected, "{level}");
     }
 }
@@ -146,5 +200,8 @@ fn an_exporter_needs_a_runtime() {
         log_format: LogFormat::Json,
         sample_ratio: 1.0,
     };
-    assert!(matches!(tracer_provider(&config, "0.0.0"), Err(TelemetryError::Exporter(_))));
+    assert!(matches!(
+        tracer_provider(&config, "0.0.0"),
+        Err(TelemetryError::Exporter(_))
+    ));
 }

@@ -130,10 +130,7 @@ mod tests {
 
     #[test]
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
-        let listed: BTreeSet<String> = POLICY
-            .iter()
-            .map(|(path, _)| (*path).to_owned())
-            .collect();
+        let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
         assert_eq!(listed.len(), 34 + 4);
     }

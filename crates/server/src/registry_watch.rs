@@ -35,8 +35,15 @@ impl Registry {
     pub async fn load(store: Store) -> Result<Arc<Self>, StoreError> {
         let confirmed = Instant::now();
         let snapshot = Arc::new(store.snapshot().await?);
-        let seen = ArcSwap::from_pointee(Seen { snapshot, confirmed });
-        Ok(Arc::new(Self { store, seen, reload: Mutex::new(()) }))
+        let seen = ArcSwap::from_pointee(Seen {
+            snapshot,
+            confirmed,
+        });
+        Ok(Arc::new(Self {
+            store,
+            seen,
+            reload: Mutex::new(()),
+        }))
     }
 
     /// Asks the store whether the registry has moved and loads it if so.
@@ -54,7 +61,10 @@ impl Registry {
         } else {
             Arc::new(self.store.snapshot().await?)
         };
-        self.seen.store(Arc::new(Seen { snapshot, confirmed }));
+        self.seen.store(Arc::new(Seen {
+            snapshot,
+            confirmed,
+        }));
         Ok(())
     }
 
@@ -88,6 +98,8 @@ impl CallerDirectory for Registry {
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let version = self.seen.load().snapshot.version;
-        f.debug_struct("Registry").field("version", &version).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("version", &version)
+            .finish_non_exhaustive()
     }
 }

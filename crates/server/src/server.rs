@@ -62,7 +62,10 @@ pub struct Surroundings {
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        }
     }
 }
 
@@ -217,7 +220,10 @@ impl Server {
             stopped(tasks_running.clone()),
         ));
         tasks.spawn(sequence(Arc::clone(&self.app), tasks_running.clone()));
-        tasks.spawn(recover_certificates(Arc::clone(&self.app), tasks_running.clone()));
+        tasks.spawn(recover_certificates(
+            Arc::clone(&self.app),
+            tasks_running.clone(),
+        ));
         let readiness = self.probes.readiness();
         tasks.spawn(self.probes.serve(stopped(tasks_running)));
         let mut grpc = tokio::spawn(grpc);
@@ -237,7 +243,9 @@ impl Server {
         // Nobody listens any more only when the server has ended.
         let _ = stop_serving.send(true);
         if !grpc.is_finished()
-            && tokio::time::timeout(limits.drain_grace(), &mut grpc).await.is_err()
+            && tokio::time::timeout(limits.drain_grace(), &mut grpc)
+                .await
+                .is_err()
         {
             tracing::warn!("calls were still in flight when the grace ended");
             grpc.abort();
@@ -258,9 +266,8 @@ impl Server {
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let failed = |error: tonic_reflection::server::Error| {
-            StartError::Reflection(error.to_string())
-        };
+        let failed =
+            |error: tonic_reflection::server::Error| StartError::Reflection(error.to_string());
         let mut routes = Routes::builder();
         routes
             .add_service(tonic_health::pb::health_server::HealthServer::new(
@@ -289,7 +296,9 @@ impl Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

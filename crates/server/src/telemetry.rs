@@ -137,7 +137,10 @@ pub fn init(config: &TelemetryConfig, service_version: &str) -> Result<Telemetry
 /// serve; a test wants to see the message.
 pub fn log_panics_by_place() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         tracing::error!(place, "panic");
     }));
 }

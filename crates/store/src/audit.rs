@@ -103,51 +103,53 @@ impl Store {
     ///
     /// [`StoreError`].
     pub async fn chain_pending(&self) -> Result<usize, StoreError> {
-        self.run_tx("chain_audit", async |tx| {
-            if self.on_postgres() && !try_lock(tx).await? {
-                return Ok(Done::Abandon(0));
-            }
-            let pending = audit_pending::Entity::find()
-                .order_by_asc(audit_pending::Column::EntryId)
-                .limit(CHAIN_BATCH)
-                .all(tx)
-                .await?;
-            if pending.is_empty() {
-                return Ok(Done::Abandon(0));
-            }
-            let ids: Vec<Uuid> = pending.iter().map(|pending| pending.entry_id).collect();
-            let entries = audit_entry::Entity::find()
-                .filter(audit_entry::Column::Id.is_in(ids.clone()))
-                .order_by_asc(audit_entry::Column::Id)
-                .all(tx)
-                .await?;
-            let last = audit_chain::Entity::find()
-                .order_by_desc(audit_chain::Column::Seq)
-                .one(tx)
-                .await?;
-            let (mut seq, mut hash) =
-                last.map_or_else(|| (0, START.to_vec()), |last| (last.seq, last.hash));
-            let mut links = Vec::with_capacity(entries.len());
-            for entry in &entries {
-                let next = link_hash(&hash, entry);
-                seq += 1;
-                links.push(audit_chain::ActiveModel {
-                    seq: Set(seq),
-                    entry_id: Set(entry.id),
-                    prev_hash: Set(hash),
-                    hash: Set(next.clone()),
-                });
-                hash = next;
-            }
-            let chained = links.len();
-            audit_chain::Entity::insert_many(links)
-                .exec_without_returning(tx)
-                .await?;
-            audit_pending::Entity::delete_many()
-                .filter(audit_pending::Column::EntryId.is_in(ids))
-                .exec(tx)
-                .await?;
-            Ok(Done::Commit(chained))
+        self.run_tx("chain_audit", |tx, _| {
+            Box::pin(async move {
+                if self.on_postgres() && !try_lock(tx).await? {
+                    return Ok(Done::Abandon(0));
+                }
+                let pending = audit_pending::Entity::find()
+                    .order_by_asc(audit_pending::Column::EntryId)
+                    .limit(CHAIN_BATCH)
+                    .all(tx)
+                    .await?;
+                if pending.is_empty() {
+                    return Ok(Done::Abandon(0));
+                }
+                let ids: Vec<Uuid> = pending.iter().map(|pending| pending.entry_id).collect();
+                let entries = audit_entry::Entity::find()
+                    .filter(audit_entry::Column::Id.is_in(ids.clone()))
+                    .order_by_asc(audit_entry::Column::Id)
+                    .all(tx)
+                    .await?;
+                let last = audit_chain::Entity::find()
+                    .order_by_desc(audit_chain::Column::Seq)
+                    .one(tx)
+                    .await?;
+                let (mut seq, mut hash) =
+                    last.map_or_else(|| (0, START.to_vec()), |last| (last.seq, last.hash));
+                let mut links = Vec::with_capacity(entries.len());
+                for entry in &entries {
+                    let next = link_hash(&hash, entry);
+                    seq += 1;
+                    links.push(audit_chain::ActiveModel {
+                        seq: Set(seq),
+                        entry_id: Set(entry.id),
+                        prev_hash: Set(hash),
+                        hash: Set(next.clone()),
+                    });
+                    hash = next;
+                }
+                let chained = links.len();
+                audit_chain::Entity::insert_many(links)
+                    .exec_without_returning(tx)
+                    .await?;
+                audit_pending::Entity::delete_many()
+                    .filter(audit_pending::Column::EntryId.is_in(ids))
+                    .exec(tx)
+                    .await?;
+                Ok(Done::Commit(chained))
+            })
         })
         .await
     }

@@ -15,7 +15,7 @@ use sea_orm::sqlx::{self, ConnectOptions, Row};
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use tokio::sync::Semaphore;
 
-use crate::migration::{self, APPEND_ONLY};
+use crate::migration::{self, APPEND_ONLY, DELETED_FROM};
 use crate::{Inner, Store, StoreError, seconds};
 
 /// Which database.
@@ -93,13 +93,7 @@ impl Store {
             )));
         }
         let db = connect(config, limits.connections, limits).await?;
-        let pending = migration::pending(&db).await.map_err(|error| match error {
-            sea_orm::DbErr::Migration(_) | sea_orm::DbErr::Custom(_) => StoreError::Schema(
-                "the database has migrations this binary does not know; use a newer binary"
-                    .to_owned(),
-            ),
-            other => other.into(),
-        })?;
+        let pending = migration::pending(&db).await.map_err(schema_error)?;
         if !pending.is_empty() {
             return Err(StoreError::Schema(format!(
                 "{} migration(s) have not run: {}; run `gavah migrate` first",
@@ -119,27 +113,38 @@ impl Store {
         })
     }
 
-    /// Brings the schema of a database up to date and returns how many
-    /// migrations ran. Processes that migrate one PostgreSQL database at the same
+    /// Brings the schema of a database up to date, whole or not at all, and returns
+    /// how many migrations ran. Processes that migrate one database at the same
     /// time wait for each other.
     ///
     /// # Errors
     ///
     /// [`StoreError`] as for [`Store::open`].
     pub async fn migrate(config: &StoreConfig) -> Result<usize, StoreError> {
+        // Long enough for an index on a large table, and for waiting until another
+        // process has made it.
         let limits = StoreLimits {
+            statement: seconds(600),
             transaction: seconds(600),
             ..StoreLimits::default()
         };
-        let locked = connect(config, 1, limits).await?;
-        migration::lock(&locked).await?;
-        let ran = migration::migrate(&locked).await?;
-        locked.close().await?;
-        Ok(ran)
+        let mut left = MIGRATION_TRIES;
+        loop {
+            left -= 1;
+            match migrate(config, limits).await {
+                // Two processes that make one SQLite file at the same time: the
+                // change to write-ahead mode does not wait for the other.
+                Err(StoreError::Conflict) if left > 0 => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Grants an existing PostgreSQL role what a running server needs and no
-    /// more: no DDL, and neither UPDATE nor DELETE on audit tables.
+    /// more: no DDL, no UPDATE on audit tables, and DELETE on those few tables only
+    /// that a server deletes from. To be repeated after every migration.
     ///
     /// # Errors
     ///
@@ -157,15 +162,37 @@ impl Store {
         }
         let db = connect(config, 1, StoreLimits::default()).await?;
         db.execute_unprepared(&format!(
-            "GRANT USAGE ON SCHEMA public TO {role}; \
-             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}; \
-             REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {role}; \
-             REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM {role}",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}; \
+             GRANT USAGE ON SCHEMA public TO {role}; \
+             GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}; \
+             GRANT DELETE ON {} TO {role}; \
+             REVOKE UPDATE ON {} FROM {role}; \
+             REVOKE INSERT, UPDATE ON seaql_migrations FROM {role}",
+            DELETED_FROM.join(", "),
             APPEND_ONLY.join(", ")
         ))
         .await?;
         db.close().await?;
         Ok(())
+    }
+}
+
+/// Tries of a migration that meets another one.
+const MIGRATION_TRIES: u32 = 100;
+
+async fn migrate(config: &StoreConfig, limits: StoreLimits) -> Result<usize, StoreError> {
+    let db = connect(config, 1, limits).await?;
+    let ran = migration::migrate(&db).await.map_err(schema_error)?;
+    db.close().await?;
+    Ok(ran)
+}
+
+fn schema_error(error: sea_orm::DbErr) -> StoreError {
+    match error {
+        sea_orm::DbErr::Migration(_) | sea_orm::DbErr::Custom(_) => StoreError::Schema(
+            "the database has migrations this binary does not know; use a newer binary".to_owned(),
+        ),
+        other => other.into(),
     }
 }
 
@@ -208,6 +235,7 @@ async fn connect(
             let options = options
                 .application_name("gavah")
                 .options([
+                    ("default_transaction_isolation", "read committed".to_owned()),
                     ("statement_timeout", millis(limits.transaction)),
                     ("lock_timeout", millis(limits.statement)),
                     (
@@ -270,6 +298,33 @@ mod tests {
         ] {
             let options = PgConnectOptions::from_str(url).unwrap();
             assert_eq!(is_local(&options), local, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_pooled_sqlite_connection_is_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = StoreConfig::Sqlite {
+            path: folder.path().join("gavah.db"),
+        };
+        Store::migrate(&config).await.unwrap();
+        let entropy = Arc::new(gavah_domain::SystemEntropy);
+        let store = Store::open(&config, StoreLimits::default(), entropy)
+            .await
+            .unwrap();
+        let pool = store.inner.db.get_sqlite_connection_pool();
+        let mut held = Vec::new();
+        for _ in 0..StoreLimits::default().connections {
+            held.push(pool.acquire().await.unwrap());
+        }
+        for connection in &mut held {
+            for (pragma, expected) in [("synchronous", "2"), ("foreign_keys", "1")] {
+                let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+                let row = sqlx::query(sql).fetch_one(&mut **connection).await.unwrap();
+                assert_eq!(row.get::<i64, _>(0).to_string(), expected, "{pragma}");
+            }
+            let row = sqlx::query("PRAGMA journal_mode").fetch_one(&mut **connection);
+            assert_eq!(row.await.unwrap().get::<String, _>(0), "wal");
         }
     }
 

@@ -77,10 +77,29 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
                 // Statement cancelled by its time limit, lock not available in time.
                 "57014" | "55P03" => StoreError::Timeout,
                 // Shutting down, starting up, out of connections, read-only standby.
-                "57P01" | "57P02" | "57P03" | "53300" | "25006" => StoreError::Unavailable,
+                "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" => {
+                    StoreError::Unavailable
+                }
+                // Lost connections, and connections, memory or disk running out.
+                class
+                    if class.len() == 5 && (class.starts_with("08") || class.starts_with("53")) =>
+                {
+                    StoreError::Unavailable
+                }
                 // Unique: PostgreSQL names the constraint, SQLite the columns in its message.
                 "23505" => StoreError::Constraint(constraint.unwrap_or_default()),
                 "1555" | "2067" => StoreError::Constraint(sqlite_columns(error.message())),
+                // Other constraints; SQLite names none of them.
+                "23502" | "23503" | "23514" => {
+                    StoreError::Constraint(constraint.unwrap_or_default())
+                }
+                "787" => StoreError::Constraint("foreign key".to_owned()),
+                "275" => StoreError::Constraint("check".to_owned()),
+                "1299" => StoreError::Constraint("not null".to_owned()),
+                // SQLite: the disk is full or failed. A commit that meets it may still
+                // come to light after a crash.
+                "13" => StoreError::Unavailable,
+                code if sqlite_primary(code) == Some(10) => StoreError::Unavailable,
                 _ => StoreError::Database {
                     code,
                     constraint: constraint.unwrap_or_default(),
@@ -101,6 +120,12 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
             constraint: String::new(),
         },
     }
+}
+
+/// The primary result code in an extended one. SQLSTATEs have five characters.
+fn sqlite_primary(code: &str) -> Option<u32> {
+    let code = (code.len() < 5).then(|| code.parse::<u32>().ok())??;
+    Some(code & 0xff)
 }
 
 /// `UNIQUE constraint failed: validity_code.code` names no value, only columns.

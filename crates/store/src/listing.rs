@@ -1,7 +1,7 @@
 //! Pages: newest first, by a key that does not move when rows are added.
 
 use jiff::Timestamp;
-use sea_orm::sea_query::Condition;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -28,6 +28,13 @@ pub enum Scope {
     Institutions(Vec<String>),
     /// Rows of one person, by the person's key.
     Person(String),
+    /// Rows of one person at these institutions.
+    PersonAt {
+        /// The person's key.
+        person: String,
+        /// Codes of the institutions.
+        institutions: Vec<String>,
+    },
 }
 
 /// Filters of validity codes, combined with "and".
@@ -70,13 +77,19 @@ fn condition<C: ColumnTrait>(
         Scope::All => condition,
         Scope::Institutions(codes) => condition.add(institution.is_in(codes.iter().cloned())),
         Scope::Person(key) => condition.add(person.eq(key.as_str())),
+        Scope::PersonAt {
+            person: key,
+            institutions,
+        } => condition
+            .add(person.eq(key.as_str()))
+            .add(institution.is_in(institutions.iter().cloned())),
     };
+    // One comparison of pairs: an index on both columns can start there.
     condition.add_option(after.map(|after| {
-        Condition::any().add(time.lt(after.micros)).add(
-            Condition::all()
-                .add(time.eq(after.micros))
-                .add(id.lt(after.id)),
-        )
+        Expr::tuple([time.into_expr(), id.into_expr()]).lt(Expr::tuple([
+            Expr::value(after.micros),
+            Expr::value(after.id),
+        ]))
     }))
 }
 

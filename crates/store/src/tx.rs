@@ -1,10 +1,12 @@
 //! Named transactions and timed reads.
 
+use std::marker::PhantomData;
+use std::pin::Pin;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -27,16 +29,27 @@ pub(crate) enum Done<T> {
     Abandon(T),
 }
 
+/// The work of one transaction. Boxed, because an async closure's future cannot
+/// be required to be `Send` yet.
+pub(crate) type Work<'tx, T> =
+    Pin<Box<dyn Future<Output = Result<Done<T>, StoreError>> + Send + 'tx>>;
+
+/// Says that what the work borrows from around it (`'env`) outlives the
+/// transaction (`'tx`).
+pub(crate) type Within<'tx, 'env> = PhantomData<&'tx &'env ()>;
+
 impl Store {
     /// Runs `work` in one transaction under `name`: READ COMMITTED on
     /// PostgreSQL, IMMEDIATE on SQLite. Conflicts are tried again a few times with
     /// a growing, jittered pause; `work` must therefore be repeatable. A commit is
     /// never cancelled: when its answer does not come in time, it goes on in its
     /// own task and the caller learns [`StoreError::CommitUnknown`].
-    pub(crate) async fn run_tx<T: Send>(
+    pub(crate) async fn run_tx<'env, T: Send>(
         &self,
         name: &'static str,
-        work: impl AsyncFn(&DatabaseTransaction) -> Result<Done<T>, StoreError>,
+        work: impl for<'tx> Fn(&'tx DatabaseTransaction, Within<'tx, 'env>) -> Work<'tx, T>
+        + Send
+        + Sync,
     ) -> Result<T, StoreError> {
         let started = Instant::now();
         let span = tracing::info_span!("store.transaction", otel.name = name);
@@ -61,11 +74,14 @@ impl Store {
         result
     }
 
-    async fn try_tx<T: Send>(
+    async fn try_tx<'env, T: Send>(
         &self,
-        work: &impl AsyncFn(&DatabaseTransaction) -> Result<Done<T>, StoreError>,
+        work: &(
+             impl for<'tx> Fn(&'tx DatabaseTransaction, Within<'tx, 'env>) -> Work<'tx, T> + Send + Sync
+         ),
     ) -> Result<T, StoreError> {
         let limit = self.limit(self.inner.limits.transaction);
+        in_time(limit)?;
         // SQLite has one writer: waiting here is fair and cheap, waiting in the
         // engine is polling.
         let _turn = match &self.inner.write_turn {
@@ -79,13 +95,17 @@ impl Store {
         };
         let worked = timeout_at(limit, async {
             let tx = self.begin(limit).await?;
-            let done = work(&tx).await?;
+            let done = work(&tx, PhantomData).await?;
             Ok::<_, StoreError>((tx, done))
         })
         .await
         .map_err(|_| StoreError::Timeout)?;
         match worked? {
-            (tx, Done::Commit(answer)) => self.commit(tx).await.map(|()| answer),
+            (tx, Done::Commit(answer)) => {
+                // Otherwise the transaction is dropped, which rolls back.
+                in_time(limit)?;
+                self.commit(tx).await.map(|()| answer)
+            }
             (tx, Done::Abandon(answer)) => {
                 // A failed rollback drops the connection, which rolls back too.
                 let _ = tx.rollback().await;
@@ -99,7 +119,8 @@ impl Store {
             .inner
             .db
             .begin_with_options(TransactionOptions {
-                isolation_level: self.on_postgres().then_some(IsolationLevel::ReadCommitted),
+                // Every PostgreSQL connection is opened with READ COMMITTED.
+                isolation_level: None,
                 access_mode: None,
                 sqlite_transaction_mode: (!self.on_postgres())
                     .then_some(SqliteTransactionMode::Immediate),
@@ -138,12 +159,11 @@ impl Store {
         read: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let span = tracing::info_span!("store.read", otel.name = name);
-        timeout_at(
-            self.limit(self.inner.limits.statement),
-            read.instrument(span),
-        )
-        .await
-        .map_err(|_| StoreError::Timeout)?
+        let limit = self.limit(self.inner.limits.statement);
+        in_time(limit)?;
+        timeout_at(limit, read.instrument(span))
+            .await
+            .map_err(|_| StoreError::Timeout)?
     }
 
     /// The earlier of the call's deadline and `limit` from now.
@@ -163,5 +183,15 @@ impl Store {
         // Without randomness the pause is merely not jittered.
         let _ = self.inner.entropy.fill(&mut byte);
         full - full.mul_f64(f64::from(byte[0]) / 512.0)
+    }
+}
+
+/// What is late already is not begun: a quick answer would still win against a
+/// deadline in the past.
+fn in_time(limit: Instant) -> Result<(), StoreError> {
+    if Instant::now() < limit {
+        Ok(())
+    } else {
+        Err(StoreError::Timeout)
     }
 }

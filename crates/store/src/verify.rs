@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -86,25 +87,45 @@ impl Store {
             }
         }
         report.head = hex(&hash);
-        let (entries, pending) = self
-            .read("count_audit", async {
-                let pending = audit_pending::Entity::find().count(&self.inner.db).await?;
-                let entries = audit_entry::Entity::find().count(&self.inner.db).await?;
-                Ok((entries, pending))
+        report.pending = self
+            .read("count_pending", async {
+                Ok(audit_pending::Entity::find().count(&self.inner.db).await?)
             })
             .await?;
-        report.pending = pending;
-        // Entries may be appended and chained while we count: only a surplus that
-        // neither the chain nor the queue explains is a difference.
-        let now_chained = self
-            .read("count_chain", async {
-                Ok(audit_chain::Entity::find().count(&self.inner.db).await?)
-            })
-            .await?;
-        if entries > now_chained + pending {
-            report.difference = Some(Difference::Unchained(entries - now_chained - pending));
+        let unchained = self.unchained().await?;
+        if unchained > 0 {
+            report.difference = Some(Difference::Unchained(unchained));
         }
         Ok(report)
+    }
+
+    /// Entries that are neither chained nor waiting to be. One statement, so that
+    /// an entry that is being chained meanwhile is seen in exactly one place.
+    async fn unchained(&self) -> Result<u64, StoreError> {
+        let chained = Query::select()
+            .expr(Expr::val(1))
+            .from(audit_chain::Entity)
+            .and_where(
+                Expr::col((audit_chain::Entity, audit_chain::Column::EntryId))
+                    .equals((audit_entry::Entity, audit_entry::Column::Id)),
+            )
+            .to_owned();
+        let pending = Query::select()
+            .expr(Expr::val(1))
+            .from(audit_pending::Entity)
+            .and_where(
+                Expr::col((audit_pending::Entity, audit_pending::Column::EntryId))
+                    .equals((audit_entry::Entity, audit_entry::Column::Id)),
+            )
+            .to_owned();
+        self.read("count_unchained", async {
+            Ok(audit_entry::Entity::find()
+                .filter(Expr::exists(chained).not())
+                .filter(Expr::exists(pending).not())
+                .count(&self.inner.db)
+                .await?)
+        })
+        .await
     }
 
     async fn chain_page(&self, from: i64) -> Result<Vec<audit_chain::Model>, StoreError> {

@@ -2,4 +2,6 @@
 //!
 //! Only tests depend on this crate; nothing of it is shipped.
 
+pub mod fixtures;
 pub mod postgres;
+pub mod world;

@@ -16,6 +16,7 @@ use gavah_store::{
     Scope, StoredApplication, StoredCertificate,
 };
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::documents::{change_of, check_change, settle};
@@ -63,7 +64,9 @@ pub async fn apply(
     input: CreateApplicationInput,
 ) -> Result<Option<Issued>, AppError> {
     let (app, call) = (Arc::clone(app), call.clone());
-    tokio::spawn(async move { apply_to_the_end(&app, &call, input).await })
+    // In the call's span: a task of its own would begin a trace of its own.
+    let work = async move { apply_to_the_end(&app, &call, input).await };
+    tokio::spawn(work.in_current_span())
         .await
         .map_err(|_| AppError::Internal("issuing a certificate panicked"))?
 }
@@ -87,7 +90,11 @@ async fn apply_to_the_end(
         }
     };
     if input.head.validate_only {
-        if app.store_for(call).application_open(&prepared.open_key).await? {
+        if app
+            .store_for(call)
+            .application_open(&prepared.open_key)
+            .await?
+        {
             return Err(Reason::OpenApplicationExists.into());
         }
         return Ok(None);
@@ -116,7 +123,13 @@ async fn prepare(
         .map(|stored| &stored.institution)
         .ok_or(Reason::EnrollmentRecordNotFound)?;
     let request_type = input.request_type.as_str();
-    let terms = terms(call, ServiceKind::EnrollmentCertificate, request_type, institution, now)?;
+    let terms = terms(
+        call,
+        ServiceKind::EnrollmentCertificate,
+        request_type,
+        institution,
+        now,
+    )?;
     let record = app
         .store_for(call)
         .find_record(institution.code.as_str(), input.student_number.as_str())
@@ -216,7 +229,9 @@ async fn record(
                 return Err(refusal.into());
             }
             Issue::CodeTaken => {}
-            Issue::ExpertNotActive => return Err(AppError::Internal("a certificate has no expert")),
+            Issue::ExpertNotActive => {
+                return Err(AppError::Internal("a certificate has no expert"));
+            }
         }
     }
     Err(AppError::Internal("every drawn code was taken"))
@@ -280,11 +295,18 @@ async fn issued(
 ) -> Result<Issued, AppError> {
     let missing = AppError::Internal("a claimed certificate is missing");
     let mut certificate = app.store.certificate(id).await?.ok_or(missing.clone())?;
-    let hash = app.subject_hash(&certificate.content.subject.person_id);
-    if let Some(recorded) = app.store.intent(id, hash).await? {
-        certificate = sign_and_finish(app, context, recorded).await?;
+    if certificate.signed_document.is_none() {
+        let hash = app.subject_hash(&certificate.content.subject.person_id);
+        certificate = match app.store.intent(id, hash).await? {
+            Some(recorded) => sign_and_finish(app, context, recorded).await?,
+            // Somebody else settled it since it was read.
+            None => app.store.certificate(id).await?.ok_or(missing.clone())?,
+        };
     }
-    let application = app.store_for(call).application(certificate.application_id).await?;
+    let application = app
+        .store_for(call)
+        .application(certificate.application_id)
+        .await?;
     Ok(Issued {
         application: application.ok_or(missing)?,
         certificate: certificate.signed_document.is_some().then_some(certificate),
@@ -320,7 +342,12 @@ pub async fn get_application(
         .filter(|stored| {
             let content = &stored.content;
             let person = &content.subject.person_id;
-            visible(call, input.claim.as_ref(), person, &content.program.institution)
+            visible(
+                call,
+                input.claim.as_ref(),
+                person,
+                &content.program.institution,
+            )
         })
         .ok_or_else(|| Reason::ResourceNotFound.into())
 }
@@ -342,21 +369,41 @@ pub async fn get_certificate(
         .filter(|stored| {
             let content = &stored.content;
             let person = &content.subject.person_id;
-            visible(call, input.claim.as_ref(), person, &content.program.institution)
+            visible(
+                call,
+                input.claim.as_ref(),
+                person,
+                &content.program.institution,
+            )
         })
         .ok_or_else(|| Reason::ResourceNotFound.into())
 }
 
-/// The rows of a list: the window's by the subject it asks for, the others' by
-/// institution.
+/// The rows of a list: of the subject asked for, and for all but the window only
+/// those the caller may read anyway.
 fn list_scope<S>(call: &Call, input: &ListInput<S>) -> Result<Scope, AppError> {
-    match (&call.caller.class, &input.claim) {
-        (CallerClass::SingleWindow, Some(claim)) => Ok(Scope::Person(claim.key())),
-        (CallerClass::SingleWindow, None) => {
-            Err(AppError::Internal("a window's list without a subject was not refused"))
-        }
-        _ => scope(call, input.institution.as_ref()),
-    }
+    let window = call.caller.class == CallerClass::SingleWindow;
+    let readable = match (window, &input.institution) {
+        (false, institution) => scope(call, institution.as_ref())?,
+        (true, Some(code)) => Scope::Institutions(vec![code.as_str().to_owned()]),
+        (true, None) => Scope::All,
+    };
+    let Some(person) = input.claim.as_ref().map(PersonId::key) else {
+        return if window {
+            Err(AppError::Internal(
+                "a window's list without a subject was not refused",
+            ))
+        } else {
+            Ok(readable)
+        };
+    };
+    Ok(match readable {
+        Scope::Institutions(institutions) => Scope::PersonAt {
+            person,
+            institutions,
+        },
+        Scope::All | Scope::Person(_) | Scope::PersonAt { .. } => Scope::Person(person),
+    })
 }
 
 /// Lists applications, newest first.
@@ -373,7 +420,10 @@ pub async fn list_applications(
         scope: list_scope(call, input)?,
         state: input.state.map(|state| state.as_str()),
     };
-    Ok(app.store_for(call).list_applications(&filter, input.page.after, input.page.probe()).await?)
+    Ok(app
+        .store_for(call)
+        .list_applications(&filter, input.page.after, input.page.probe())
+        .await?)
 }
 
 /// Lists issued certificates, newest first.
@@ -390,7 +440,10 @@ pub async fn list_certificates(
         scope: list_scope(call, input)?,
         state: input.state.map(|state| state.as_str()),
     };
-    Ok(app.store_for(call).list_certificates(&filter, input.page.after, input.page.probe()).await?)
+    Ok(app
+        .store_for(call)
+        .list_certificates(&filter, input.page.after, input.page.probe())
+        .await?)
 }
 
 /// Suspends, reinstates or revokes a certificate; `None` when only checking.
@@ -405,7 +458,15 @@ pub async fn change(
     input: ChangeInput,
 ) -> Result<Option<StoredCertificate>, AppError> {
     let now = app.clock.now();
-    let stored = get_certificate(app, call, &GetInput { id: input.id, claim: None }).await?;
+    let stored = get_certificate(
+        app,
+        call,
+        &GetInput {
+            id: input.id,
+            claim: None,
+        },
+    )
+    .await?;
     if input.head.validate_only {
         check_change(&input, stored.state, stored.version)?;
         return Ok(None);
@@ -413,6 +474,9 @@ pub async fn change(
     let hash = app.subject_hash(&stored.content.subject.person_id);
     let change = change_of(&input, &hash, &actor(call), now);
     let context = context(call, &input.head, None, now);
-    let changed = app.store_for(call).change_certificate(&context, input.id, &change).await?;
+    let changed = app
+        .store_for(call)
+        .change_certificate(&context, input.id, &change)
+        .await?;
     settle(changed, input.action, stored.state).map(Some)
 }

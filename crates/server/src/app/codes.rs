@@ -7,8 +7,7 @@ use gavah_domain::validity::{expiry, live_key, missing_prior_levels};
 use gavah_domain::verdict::{Outcome, verdict_at};
 use gavah_domain::{CodeScheme, Reason, ValidityCode};
 use gavah_store::{
-    ActContext, Attestation, CodeContent, CodeFilter, Issue, IssueCode, PriorProof,
-    StoredCode,
+    ActContext, Attestation, CodeContent, CodeFilter, Issue, IssueCode, PriorProof, StoredCode,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -80,7 +79,9 @@ async fn prepare(
                 .into());
         }
     }
-    let double_major = input.double_major_declared.then_some(input.program.field_code.as_str());
+    let double_major = input
+        .double_major_declared
+        .then_some(input.program.field_code.as_str());
     Ok(IssueCode {
         id: app.new_id(now)?,
         code: draw(app)?,
@@ -135,8 +136,12 @@ async fn proven(
         let document = document_of_code(call, stored);
         let claim = Some(&input.subject.person_id);
         let verdict = verdict_at(&prior.code, Some(&document), claim, now);
-        let proves = verdict.outcome == Outcome::Valid && stored.content.program.level == prior.level;
-        proves.then_some(PriorProof { level: prior.level, code_id: stored.id })
+        let proves =
+            verdict.outcome == Outcome::Valid && stored.content.program.level == prior.level;
+        proves.then_some(PriorProof {
+            level: prior.level,
+            code_id: stored.id,
+        })
     });
     Ok(proofs.collect())
 }
@@ -146,10 +151,16 @@ async fn check_free(app: &App, call: &Call, prepared: &IssueCode) -> Result<(), 
     let store = app.store_for(call);
     let content = &prepared.content;
     let institution = content.program.institution.as_str();
-    if !store.expert_active(institution, &content.attestation.expert_code).await? {
+    if !store
+        .expert_active(institution, &content.attestation.expert_code)
+        .await?
+    {
         return Err(Reason::ExpertNotActive.into());
     }
-    match store.live_code(&prepared.live_key, prepared.issue_time).await? {
+    match store
+        .live_code(&prepared.live_key, prepared.issue_time)
+        .await?
+    {
         Some(id) => Err(already_issued(id)),
         None => Ok(()),
     }
@@ -219,7 +230,10 @@ pub async fn list(
         issued_from: input.issued_from,
         issued_before: input.issued_before,
     };
-    Ok(app.store_for(call).list_codes(&filter, input.page.after, input.page.probe()).await?)
+    Ok(app
+        .store_for(call)
+        .list_codes(&filter, input.page.after, input.page.probe())
+        .await?)
 }
 
 /// Suspends, reinstates or revokes a validity code; `None` when only checking.
@@ -246,6 +260,9 @@ pub async fn change(
     let hash = app.subject_hash(&stored.content.subject.person_id);
     let change = change_of(&input, &hash, &actor(call), now);
     let context = context(call, &input.head, None, now);
-    let changed = app.store_for(call).change_code(&context, input.id, &change).await?;
+    let changed = app
+        .store_for(call)
+        .change_code(&context, input.id, &change)
+        .await?;
     settle(changed, input.action, stored.state).map(Some)
 }

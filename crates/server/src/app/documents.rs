@@ -42,7 +42,11 @@ pub(super) fn check_change(
     if input.etag.is_some_and(|etag| etag != version) {
         return Err(Reason::EtagMismatch.into());
     }
-    input.action.apply(state).map(|_| ()).map_err(|_| not_allowed(state))
+    input
+        .action
+        .apply(state)
+        .map(|_| ())
+        .map_err(|_| not_allowed(state))
 }
 
 /// The answer to a change that the store has decided on; `seen` is the state
@@ -63,8 +67,10 @@ pub(super) fn settle<T>(
 }
 
 fn not_allowed(state: DocumentState) -> AppError {
-    let allowed: Vec<_> =
-        DocumentAction::allowed(state).iter().map(|action| action.as_str()).collect();
+    let allowed: Vec<_> = DocumentAction::allowed(state)
+        .iter()
+        .map(|action| action.as_str())
+        .collect();
     Refusal::new(Reason::StateTransitionNotAllowed)
         .with("state", state.as_str())
         .with("allowed", allowed.join(","))

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use gavah_domain::institution::{Institution, InstitutionCode};
-use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion, guard_call, guard_eligible};
+use gavah_domain::service::{
+    ServiceCall, ServiceKind, WorkflowVersion, guard_call, guard_eligible,
+};
 use gavah_domain::tariff::{Quote, quote};
 use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
 use gavah_evidence::{Signer, SubjectHasher};
@@ -53,7 +55,10 @@ impl App {
     /// What a request is read with.
     #[must_use]
     pub fn known<'a>(&self, call: &'a Call) -> Known<'a> {
-        Known { now: self.clock.now(), snapshot: &call.snapshot }
+        Known {
+            now: self.clock.now(),
+            snapshot: &call.snapshot,
+        }
     }
 
     fn new_id(&self, now: Timestamp) -> Result<Uuid, AppError> {
@@ -110,8 +115,10 @@ fn owns(call: &Call, code: &InstitutionCode) -> bool {
 /// The rows a caller may list, narrowed to one institution if it names one.
 fn scope(call: &Call, institution: Option<&InstitutionCode>) -> Result<Scope, AppError> {
     use gavah_domain::caller::CallerClass;
-    let sees_all =
-        matches!(call.caller.class, CallerClass::Organization | CallerClass::Auditor);
+    let sees_all = matches!(
+        call.caller.class,
+        CallerClass::Organization | CallerClass::Auditor
+    );
     if let Some(code) = institution {
         return if may_read(call, code) {
             Ok(Scope::Institutions(vec![code.as_str().to_owned()]))
@@ -125,9 +132,16 @@ fn scope(call: &Call, institution: Option<&InstitutionCode>) -> Result<Scope, Ap
     if sees_all {
         return Ok(Scope::All);
     }
-    let own = call.snapshot.institutions.values().map(|stored| &stored.institution);
+    let own = call
+        .snapshot
+        .institutions
+        .values()
+        .map(|stored| &stored.institution);
     let own = own.filter(|institution| call.caller.may_act_for(institution));
-    Ok(Scope::Institutions(own.map(|institution| institution.code.as_str().to_owned()).collect()))
+    Ok(Scope::Institutions(
+        own.map(|institution| institution.code.as_str().to_owned())
+            .collect(),
+    ))
 }
 
 /// The rules one issuing runs under.
@@ -152,23 +166,41 @@ fn terms<'a>(
     if let Some(own) = &call.caller.institution {
         consumers.push(format!("institutions/{}", own.as_str()));
     }
-    let open = guard_call(&snapshot.calls, &snapshot.agreements, service, &consumers, now)?;
+    let open = guard_call(
+        &snapshot.calls,
+        &snapshot.agreements,
+        service,
+        &consumers,
+        now,
+    )?;
     guard_eligible(open, institution).map_err(|reason| {
         Refusal::new(reason).with("institution_type", institution.kind.as_str())
     })?;
     let workflow = snapshot
         .workflows
         .get(&open.workflow_version)
-        .ok_or(AppError::Internal("a service call names an unknown workflow version"))?;
+        .ok_or(AppError::Internal(
+            "a service call names an unknown workflow version",
+        ))?;
     let year = JalaliDate::of(now).year();
-    let quote = quote(&snapshot.tariffs, year, service, request_type, institution.kind)
-        .map_err(|reason| Refusal::new(reason).with("budget_year", year.to_string()))?;
+    let quote = quote(
+        &snapshot.tariffs,
+        year,
+        service,
+        request_type,
+        institution.kind,
+    )
+    .map_err(|reason| Refusal::new(reason).with("budget_year", year.to_string()))?;
     quote.require_free().map_err(|reason| {
         Refusal::new(reason)
             .with("budget_year", year.to_string())
             .with("legal_reference", quote.evidence.clone())
     })?;
-    Ok(Terms { call: open, workflow, quote })
+    Ok(Terms {
+        call: open,
+        workflow,
+        quote,
+    })
 }
 
 /// What an earlier call with this request_id stands for, asked when a guard has
@@ -180,7 +212,9 @@ async fn earlier(
     context: &ActContext,
     refused: AppError,
 ) -> Result<String, AppError> {
-    let Some(claim) = &context.claim else { return Err(refused) };
+    let Some(claim) = &context.claim else {
+        return Err(refused);
+    };
     match app.store_for(call).claimed(claim).await? {
         Some(Claimed::Replay { resource, .. }) => Ok(resource),
         Some(Claimed::Reused) => Err(Reason::RequestIdReused.into()),

@@ -95,10 +95,15 @@ pub async fn get(app: &App, call: &Call, name: RecordName) -> Result<StoredRecor
     let store = app.store_for(call);
     let stored = match name {
         RecordName::Id(id) => store.record(id).await?,
-        RecordName::Student { institution, student_number } => {
+        RecordName::Student {
+            institution,
+            student_number,
+        } => {
             let registered = call.snapshot.institution(institution.as_str());
             let code = registered.map_or(&institution, |stored| &stored.institution.code);
-            store.find_record(code.as_str(), student_number.as_str()).await?
+            store
+                .find_record(code.as_str(), student_number.as_str())
+                .await?
         }
     };
     stored
@@ -124,7 +129,9 @@ pub async fn report_event(
     if input.head.validate_only {
         let number = input.student_number.as_str();
         let found = store.find_record(institution.code.as_str(), number).await?;
-        return found.map(|_| None).ok_or_else(|| Reason::EnrollmentRecordNotFound.into());
+        return found
+            .map(|_| None)
+            .ok_or_else(|| Reason::EnrollmentRecordNotFound.into());
     }
     let event = EventRow {
         id: app.new_id(now)?,

@@ -1,9 +1,9 @@
 //! Certificates that were recorded and never signed: a crash between the two
 //! transactions. Any node takes them over once their lease has passed.
 
+use gavah_domain::Reason;
 use gavah_domain::institution::InstitutionState;
 use gavah_domain::record::EnrollmentStatus;
-use gavah_domain::Reason;
 use gavah_store::{ActContext, StoredCertificate};
 
 use super::App;
@@ -26,7 +26,10 @@ pub async fn recover(app: &App) -> Result<usize, AppError> {
     let lease_until = now
         .checked_add(LEASE)
         .map_err(|_| AppError::Internal("the clock is past the calendar"))?;
-    let taken = app.store.take_expired_intents(app.run, now, lease_until, BATCH).await?;
+    let taken = app
+        .store
+        .take_expired_intents(app.run, now, lease_until, BATCH)
+        .await?;
     let mut settled = 0;
     for certificate in taken {
         match settle(app, &certificate).await {
@@ -48,7 +51,9 @@ async fn settle(app: &App, certificate: &StoredCertificate) -> Result<(), AppErr
     };
     let hash = app.subject_hash(&certificate.content.subject.person_id);
     if let Err(reason) = guards(app, certificate).await? {
-        app.store.cancel_intent(&context, certificate.id, reason.as_str(), &hash).await?;
+        app.store
+            .cancel_intent(&context, certificate.id, reason.as_str(), &hash)
+            .await?;
         return Ok(());
     }
     if let Some(recorded) = app.store.intent(certificate.id, hash).await? {
@@ -74,7 +79,10 @@ async fn guards(
     }
     let record = app
         .store
-        .find_record(program.institution.as_str(), program.student_number.as_str())
+        .find_record(
+            program.institution.as_str(),
+            program.student_number.as_str(),
+        )
         .await?
         .map(|stored| stored.record)
         .filter(|record| record.subject.person_id == certificate.content.subject.person_id);

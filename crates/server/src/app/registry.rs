@@ -28,15 +28,22 @@ pub async fn create_institution(
 ) -> Result<Option<StoredInstitution>, AppError> {
     let new = &input.institution;
     if input.head.validate_only {
-        let codes = std::iter::once(new.code.as_str()).chain(new.aliases.iter().map(String::as_str));
-        if codes.into_iter().any(|code| call.snapshot.institution(code).is_some()) {
+        let codes =
+            std::iter::once(new.code.as_str()).chain(new.aliases.iter().map(String::as_str));
+        if codes
+            .into_iter()
+            .any(|code| call.snapshot.institution(code).is_some())
+        {
             return Err(Reason::ResourceAlreadyExists.into());
         }
         known_references(call, &input)?;
         return Ok(None);
     }
     let context = context(call, &input.head, None, app.clock.now());
-    let change = app.store_for(call).create_institution(&context, new).await?;
+    let change = app
+        .store_for(call)
+        .create_institution(&context, new)
+        .await?;
     settle(app, change).await?;
     institution(app, &new.code).map(Some)
 }
@@ -61,7 +68,10 @@ pub async fn update_institution(
         return Ok(None);
     }
     let context = context(call, &input.head, None, app.clock.now());
-    let change = app.store_for(call).update_institution(&context, new, input.etag).await?;
+    let change = app
+        .store_for(call)
+        .update_institution(&context, new, input.etag)
+        .await?;
     settle(app, change).await?;
     institution(app, &new.code).map(Some)
 }
@@ -78,7 +88,9 @@ fn known_references(call: &Call, input: &InstitutionInput) -> Result<(), AppErro
 fn institution(app: &App, code: &InstitutionCode) -> Result<StoredInstitution, AppError> {
     let snapshot = app.registry.current()?;
     let stored = snapshot.institutions.get(code.as_str()).cloned();
-    stored.ok_or(AppError::Internal("a stored institution is missing from the registry"))
+    stored.ok_or(AppError::Internal(
+        "a stored institution is missing from the registry",
+    ))
 }
 
 /// Reads an institution the caller may read.
@@ -86,10 +98,7 @@ fn institution(app: &App, code: &InstitutionCode) -> Result<StoredInstitution, A
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
-pub fn get_institution(
-    call: &Call,
-    code: &InstitutionCode,
-) -> Result<StoredInstitution, AppError> {
+pub fn get_institution(call: &Call, code: &InstitutionCode) -> Result<StoredInstitution, AppError> {
     call.snapshot
         .institution(code.as_str())
         .filter(|stored| may_read(call, &stored.institution.code))
@@ -102,8 +111,12 @@ pub fn get_institution(
 #[must_use]
 pub fn list_institutions(call: &Call, input: &ListInstitutionsInput) -> Vec<StoredInstitution> {
     let fits = |kind: InstitutionType| input.kind.is_none_or(|only| only == kind);
-    let mut rows: Vec<_> =
-        call.snapshot.institutions.values().filter(|s| fits(s.institution.kind)).collect();
+    let mut rows: Vec<_> = call
+        .snapshot
+        .institutions
+        .values()
+        .filter(|s| fits(s.institution.kind))
+        .collect();
     rows.sort_by(|a, b| a.institution.code.as_str().cmp(b.institution.code.as_str()));
     page(rows, &input.page, |stored| stored.institution.code.as_str())
 }
@@ -120,12 +133,19 @@ pub async fn create_expert(
     input: ExpertInput,
 ) -> Result<Option<StoredExpert>, AppError> {
     let new = &input.expert;
-    if !call.snapshot.institutions.contains_key(&new.institution_code) {
+    if !call
+        .snapshot
+        .institutions
+        .contains_key(&new.institution_code)
+    {
         return Err(Reason::ResourceNotFound.into());
     }
     let store = app.store_for(call);
     if input.head.validate_only {
-        return match store.expert(&new.institution_code, &new.expert_code).await? {
+        return match store
+            .expert(&new.institution_code, &new.expert_code)
+            .await?
+        {
             Some(_) => Err(Reason::ResourceAlreadyExists.into()),
             None => Ok(None),
         };
@@ -149,7 +169,9 @@ pub async fn update_expert(
     let new = &input.expert;
     let store = app.store_for(call);
     if input.head.validate_only {
-        let stored = store.expert(&new.institution_code, &new.expert_code).await?;
+        let stored = store
+            .expert(&new.institution_code, &new.expert_code)
+            .await?;
         let stored = stored.ok_or(Reason::ResourceNotFound)?;
         check_etag(input.etag, stored.version)?;
         return Ok(None);
@@ -162,7 +184,9 @@ pub async fn update_expert(
 
 async fn expert(app: &App, call: &Call, named: &StoredExpert) -> Result<StoredExpert, AppError> {
     let store = app.store_for(call);
-    let stored = store.expert(&named.institution_code, &named.expert_code).await?;
+    let stored = store
+        .expert(&named.institution_code, &named.expert_code)
+        .await?;
     stored.ok_or(AppError::Internal("a stored expert is missing"))
 }
 
@@ -180,7 +204,10 @@ pub async fn list_experts(
     let institution = get_institution(call, &input.institution)?;
     let code = institution.institution.code.as_str().to_owned();
     let after = input.page.after.as_deref();
-    Ok(app.store_for(call).list_experts(&code, after, input.page.probe()).await?)
+    Ok(app
+        .store_for(call)
+        .list_experts(&code, after, input.page.probe())
+        .await?)
 }
 
 /// Registers a caller; `None` when only checking.
@@ -196,8 +223,14 @@ pub async fn create_caller(
 ) -> Result<Option<StoredCaller>, AppError> {
     let new = &input.caller;
     if input.head.validate_only {
-        let fingerprints = call.snapshot.callers.values().flat_map(|known| &known.certificates);
-        let taken = fingerprints.into_iter().any(|known| known.fingerprint == new.fingerprint);
+        let fingerprints = call
+            .snapshot
+            .callers
+            .values()
+            .flat_map(|known| &known.certificates);
+        let taken = fingerprints
+            .into_iter()
+            .any(|known| known.fingerprint == new.fingerprint);
         if taken || call.snapshot.caller(&new.caller.id).is_some() {
             return Err(Reason::ResourceAlreadyExists.into());
         }
@@ -232,8 +265,9 @@ pub async fn update_caller(
     }
     let context = context(call, &input.head, None, app.clock.now());
     let store = app.store_for(call);
-    let change =
-        store.update_caller(&context, id, &new.display_name, new.state, input.etag).await?;
+    let change = store
+        .update_caller(&context, id, &new.display_name, new.state, input.etag)
+        .await?;
     settle(app, change).await?;
     caller(app, id).map(Some)
 }
@@ -250,19 +284,37 @@ pub async fn add_certificate(
     input: ClientCertificateInput,
 ) -> Result<Option<StoredCaller>, AppError> {
     if input.head.validate_only {
-        let stored = call.snapshot.caller(&input.caller).ok_or(Reason::ResourceNotFound)?;
-        let fingerprints = call.snapshot.callers.values().flat_map(|known| &known.certificates);
-        if fingerprints.into_iter().any(|known| known.fingerprint == input.fingerprint) {
-            return Err(Reason::ResourceAlreadyExists.into());
-        }
-        if stored.certificates.iter().filter(|known| known.retire_time.is_none()).count() >= 2 {
+        let stored = call
+            .snapshot
+            .caller(&input.caller)
+            .ok_or(Reason::ResourceNotFound)?;
+        if stored
+            .certificates
+            .iter()
+            .filter(|known| known.retire_time.is_none())
+            .count()
+            >= 2
+        {
             return Err(Reason::TooManyActiveCertificates.into());
+        }
+        let fingerprints = call
+            .snapshot
+            .callers
+            .values()
+            .flat_map(|known| &known.certificates);
+        if fingerprints
+            .into_iter()
+            .any(|known| known.fingerprint == input.fingerprint)
+        {
+            return Err(Reason::ResourceAlreadyExists.into());
         }
         return Ok(None);
     }
     let context = context(call, &input.head, None, app.clock.now());
     let store = app.store_for(call);
-    let change = store.add_certificate(&context, &input.caller, &input.fingerprint).await?;
+    let change = store
+        .add_certificate(&context, &input.caller, &input.fingerprint)
+        .await?;
     settle(app, change).await?;
     caller(app, &input.caller).map(Some)
 }
@@ -278,15 +330,25 @@ pub async fn retire_certificate(
     input: ClientCertificateInput,
 ) -> Result<Option<StoredCaller>, AppError> {
     if input.head.validate_only {
-        let stored = call.snapshot.caller(&input.caller).ok_or(Reason::ResourceNotFound)?;
-        let active = stored.certificates.iter().any(|known| {
-            known.fingerprint == input.fingerprint && known.retire_time.is_none()
-        });
-        return if active { Ok(None) } else { Err(Reason::ResourceNotFound.into()) };
+        let stored = call
+            .snapshot
+            .caller(&input.caller)
+            .ok_or(Reason::ResourceNotFound)?;
+        let active = stored
+            .certificates
+            .iter()
+            .any(|known| known.fingerprint == input.fingerprint && known.retire_time.is_none());
+        return if active {
+            Ok(None)
+        } else {
+            Err(Reason::ResourceNotFound.into())
+        };
     }
     let context = context(call, &input.head, None, app.clock.now());
     let store = app.store_for(call);
-    let change = store.retire_certificate(&context, &input.caller, &input.fingerprint).await?;
+    let change = store
+        .retire_certificate(&context, &input.caller, &input.fingerprint)
+        .await?;
     settle(app, change).await?;
     caller(app, &input.caller).map(Some)
 }
@@ -294,7 +356,9 @@ pub async fn retire_certificate(
 fn caller(app: &App, id: &CallerId) -> Result<StoredCaller, AppError> {
     let snapshot = app.registry.current()?;
     let stored = snapshot.caller(id).cloned();
-    stored.ok_or(AppError::Internal("a stored caller is missing from the registry"))
+    stored.ok_or(AppError::Internal(
+        "a stored caller is missing from the registry",
+    ))
 }
 
 /// Reads a caller: itself, or any for the Organization and auditors.
@@ -303,7 +367,10 @@ fn caller(app: &App, id: &CallerId) -> Result<StoredCaller, AppError> {
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is somebody else.
 pub fn get_caller(call: &Call, id: &CallerId) -> Result<StoredCaller, AppError> {
-    let sees_all = matches!(call.caller.class, CallerClass::Organization | CallerClass::Auditor);
+    let sees_all = matches!(
+        call.caller.class,
+        CallerClass::Organization | CallerClass::Auditor
+    );
     call.snapshot
         .caller(id)
         .filter(|_| sees_all || *id == call.caller.id)
@@ -324,7 +391,11 @@ pub fn list_callers(call: &Call, wanted: &Page<String>) -> Vec<StoredCaller> {
 fn page<T: Clone>(rows: Vec<&T>, page: &Page<String>, key: impl Fn(&T) -> &str) -> Vec<T> {
     let size = usize::try_from(page.probe()).unwrap_or(usize::MAX);
     let after = page.after.as_deref().unwrap_or_default();
-    rows.into_iter().filter(|row| key(row) > after).take(size).cloned().collect()
+    rows.into_iter()
+        .filter(|row| key(row) > after)
+        .take(size)
+        .cloned()
+        .collect()
 }
 
 fn check_etag(etag: Option<i64>, version: i64) -> Result<(), AppError> {

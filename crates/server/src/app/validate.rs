@@ -68,14 +68,22 @@ pub async fn batch_validate_codes(
     let store = app.store_for(call);
     let mut answers = Vec::with_capacity(questions.len());
     for chunk in questions.chunks(LOOKUP) {
-        let codes: Vec<_> = chunk.iter().filter_map(|q| q.code.as_ref().ok()).copied().collect();
+        let codes: Vec<_> = chunk
+            .iter()
+            .filter_map(|q| q.code.as_ref().ok())
+            .copied()
+            .collect();
         let found = find_many(&store, &codes).await;
         answers.extend(chunk.iter().map(|question| match (&question.code, &found) {
             (Err(_), _) => Answer::without_document(Verdict::malformed(), now),
             (Ok(_), Err(_)) => Answer::without_document(Verdict::undetermined(), now),
-            (Ok(code), Ok(found)) => {
-                judge(call, code, found.get(code).cloned(), question.claim.as_ref(), now)
-            }
+            (Ok(code), Ok(found)) => judge(
+                call,
+                code,
+                found.get(code).cloned(),
+                question.claim.as_ref(),
+                now,
+            ),
         }));
     }
     answers
@@ -90,7 +98,10 @@ async fn find(store: &Store, code: &ValidityCode) -> Result<Option<Found>, Store
             return Ok(Some(Found::Certificate(Box::new(certificate))));
         }
     }
-    Ok(store.find_code(code).await?.map(|code| Found::Code(Box::new(code))))
+    Ok(store
+        .find_code(code)
+        .await?
+        .map(|code| Found::Code(Box::new(code))))
 }
 
 async fn find_many(
@@ -127,21 +138,33 @@ fn judge(
         return Answer::without_document(verdict_at(code, None, claim, now), now);
     };
     let (document, institution) = match &found {
-        Found::Code(stored) => {
-            (document_of_code(call, stored), &stored.content.program.institution)
-        }
-        Found::Certificate(stored) => {
-            (document_of_certificate(call, stored), &stored.content.program.institution)
-        }
+        Found::Code(stored) => (
+            document_of_code(call, stored),
+            &stored.content.program.institution,
+        ),
+        Found::Certificate(stored) => (
+            document_of_certificate(call, stored),
+            &stored.content.program.institution,
+        ),
     };
     let verdict = verdict_at(code, Some(&document), claim, now);
     let audience = audience(call.caller.class, owns(call, institution));
-    Answer { verdict, found: Some(found), audience, as_of: now }
+    Answer {
+        verdict,
+        found: Some(found),
+        audience,
+        as_of: now,
+    }
 }
 
 impl Answer {
     fn without_document(verdict: Verdict, now: Timestamp) -> Self {
-        Self { verdict, found: None, audience: Audience::Other, as_of: now }
+        Self {
+            verdict,
+            found: None,
+            audience: Audience::Other,
+            as_of: now,
+        }
     }
 }
 

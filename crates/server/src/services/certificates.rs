@@ -18,7 +18,9 @@ impl EnrollmentCertificateService for Services {
         let act = async {
             let input = certificate::create_application(message, &self.app.known(&call))?;
             let issued = certificates::apply(&self.app, &call, input).await?;
-            let stored = issued.as_ref().and_then(|issued| issued.certificate.as_ref());
+            let stored = issued
+                .as_ref()
+                .and_then(|issued| issued.certificate.as_ref());
             Ok(pb::CreateEnrollmentCertificateApplicationResponse {
                 enrollment_certificate: stored.map(certificate::certificate_to_pb),
                 application: issued
@@ -56,7 +58,10 @@ impl EnrollmentCertificateService for Services {
             let rows = certificates::list_applications(&self.app, &call, &input).await?;
             let (rows, next_page_token) = input.page.cut(rows, certificate::application_place);
             let applications = rows.iter().map(certificate::application_to_pb).collect();
-            Ok(pb::ListEnrollmentCertificateApplicationsResponse { applications, next_page_token })
+            Ok(pb::ListEnrollmentCertificateApplicationsResponse {
+                applications,
+                next_page_token,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -71,7 +76,9 @@ impl EnrollmentCertificateService for Services {
             let input = certificate::get_certificate(&message, call.caller.class)?;
             let stored = certificates::get_certificate(&self.app, &call, &input).await?;
             let enrollment_certificate = Some(certificate::certificate_to_pb(&stored));
-            Ok(pb::GetEnrollmentCertificateResponse { enrollment_certificate })
+            Ok(pb::GetEnrollmentCertificateResponse {
+                enrollment_certificate,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -88,7 +95,10 @@ impl EnrollmentCertificateService for Services {
             let rows = certificates::list_certificates(&self.app, &call, &input).await?;
             let (rows, next_page_token) = input.page.cut(rows, certificate::certificate_place);
             let enrollment_certificates = rows.iter().map(certificate::certificate_to_pb).collect();
-            Ok(pb::ListEnrollmentCertificatesResponse { enrollment_certificates, next_page_token })
+            Ok(pb::ListEnrollmentCertificatesResponse {
+                enrollment_certificates,
+                next_page_token,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -103,7 +113,9 @@ impl EnrollmentCertificateService for Services {
             let input = change::suspend_certificate(message)?;
             let stored = certificates::change(&self.app, &call, input).await?;
             let enrollment_certificate = stored.as_ref().map(certificate::certificate_to_pb);
-            Ok(pb::SuspendEnrollmentCertificateResponse { enrollment_certificate })
+            Ok(pb::SuspendEnrollmentCertificateResponse {
+                enrollment_certificate,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -118,7 +130,9 @@ impl EnrollmentCertificateService for Services {
             let input = change::reinstate_certificate(message)?;
             let stored = certificates::change(&self.app, &call, input).await?;
             let enrollment_certificate = stored.as_ref().map(certificate::certificate_to_pb);
-            Ok(pb::ReinstateEnrollmentCertificateResponse { enrollment_certificate })
+            Ok(pb::ReinstateEnrollmentCertificateResponse {
+                enrollment_certificate,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -133,7 +147,9 @@ impl EnrollmentCertificateService for Services {
             let input = change::revoke_certificate(message)?;
             let stored = certificates::change(&self.app, &call, input).await?;
             let enrollment_certificate = stored.as_ref().map(certificate::certificate_to_pb);
-            Ok(pb::RevokeEnrollmentCertificateResponse { enrollment_certificate })
+            Ok(pb::RevokeEnrollmentCertificateResponse {
+                enrollment_certificate,
+            })
         };
         let result = act.await;
         reply(&call, result)

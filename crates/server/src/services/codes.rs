@@ -49,7 +49,10 @@ impl ValidityCodeService for Services {
             let rows = codes::list(&self.app, &call, &input).await?;
             let (rows, next_page_token) = input.page.cut(rows, code::code_place);
             let validity_codes = rows.iter().map(code::code_to_pb).collect();
-            Ok(pb::ListValidityCodesResponse { validity_codes, next_page_token })
+            Ok(pb::ListValidityCodesResponse {
+                validity_codes,
+                next_page_token,
+            })
         };
         let result = act.await;
         reply(&call, result)

@@ -35,12 +35,17 @@ fn split<T>(request: Request<T>) -> Result<(Call, T), Status> {
     let (_, extensions, message) = request.into_parts();
     // Without the authentication layer's mark nothing is answered.
     let call = extensions.get::<Call>().cloned().ok_or_else(|| {
-        to_status(AppError::Internal("a handler was reached without authentication"), "")
+        to_status(
+            AppError::Internal("a handler was reached without authentication"),
+            "",
+        )
     })?;
     Ok((call, message))
 }
 
 /// The reply to a call.
 fn reply<T>(call: &Call, result: Result<T, AppError>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|error| to_status(error, &call.trace_id))
+    result
+        .map(Response::new)
+        .map_err(|error| to_status(error, &call.trace_id))
 }

@@ -27,7 +27,10 @@ impl EnrollmentRecordService for Services {
             };
             let (outcome, stored) = record::upsert_outcome(&stored)?;
             let record = Some(record::record_to_pb(stored));
-            Ok(pb::UpsertEnrollmentRecordResponse { record, outcome: outcome.into() })
+            Ok(pb::UpsertEnrollmentRecordResponse {
+                record,
+                outcome: outcome.into(),
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -41,7 +44,10 @@ impl EnrollmentRecordService for Services {
         let act = async {
             let input = record::batch_upsert_records(message, &self.app.known(&call))?;
             let outcomes = records::batch_upsert(&self.app, &call, input).await;
-            let rows = outcomes.into_iter().map(|outcome| row(&call, outcome)).collect();
+            let rows = outcomes
+                .into_iter()
+                .map(|outcome| row(&call, outcome))
+                .collect();
             Ok(pb::BatchUpsertEnrollmentRecordsResponse { rows })
         };
         let result = act.await;
@@ -79,12 +85,11 @@ impl EnrollmentRecordService for Services {
     }
 }
 
-fn row(
-    call: &Call,
-    outcome: Result<Option<RecordOutcome>, AppError>,
-) -> pb::EnrollmentRecordRow {
+fn row(call: &Call, outcome: Result<Option<RecordOutcome>, AppError>) -> pb::EnrollmentRecordRow {
     let told = outcome.and_then(|outcome| {
-        let Some(outcome) = outcome else { return Ok(pb::EnrollmentRecordRow::default()) };
+        let Some(outcome) = outcome else {
+            return Ok(pb::EnrollmentRecordRow::default());
+        };
         let (outcome, stored) = record::upsert_outcome(&outcome)?;
         Ok(pb::EnrollmentRecordRow {
             status: None,
@@ -94,7 +99,13 @@ fn row(
     });
     let (row, status) = match told {
         Ok(row) => (row, tonic_types::Status::default()),
-        Err(error) => (pb::EnrollmentRecordRow::default(), row_status(error, &call.trace_id)),
+        Err(error) => (
+            pb::EnrollmentRecordRow::default(),
+            row_status(error, &call.trace_id),
+        ),
     };
-    pb::EnrollmentRecordRow { status: Some(status), ..row }
+    pb::EnrollmentRecordRow {
+        status: Some(status),
+        ..row
+    }
 }

@@ -28,7 +28,13 @@ impl RegistryService for Services {
             };
             let methods = policy::callable(call.caller.class);
             let now = self.app.clock.now();
-            Ok(registry::who_am_i(&caller, institution, certificate, methods, now))
+            Ok(registry::who_am_i(
+                &caller,
+                institution,
+                certificate,
+                methods,
+                now,
+            ))
         };
         let result = act.await;
         reply(&call, result)
@@ -86,10 +92,14 @@ impl RegistryService for Services {
         let act = async {
             let input = registry::list_institutions(message)?;
             let rows = app::list_institutions(&call, &input);
-            let (rows, next_page_token) =
-                input.page.cut(rows, |stored| stored.institution.code.as_str().to_owned());
+            let (rows, next_page_token) = input
+                .page
+                .cut(rows, |stored| stored.institution.code.as_str().to_owned());
             let institutions = rows.iter().map(registry::institution_to_pb).collect();
-            Ok::<_, AppError>(pb::ListInstitutionsResponse { institutions, next_page_token })
+            Ok::<_, AppError>(pb::ListInstitutionsResponse {
+                institutions,
+                next_page_token,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -135,7 +145,10 @@ impl RegistryService for Services {
             let rows = app::list_experts(&self.app, &call, &input).await?;
             let (rows, next_page_token) = input.page.cut(rows, |stored| stored.expert_code.clone());
             let experts = rows.iter().map(registry::expert_to_pb).collect();
-            Ok(pb::ListExpertsResponse { experts, next_page_token })
+            Ok(pb::ListExpertsResponse {
+                experts,
+                next_page_token,
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -196,7 +209,10 @@ impl RegistryService for Services {
             let (rows, next_page_token) =
                 page.cut(rows, |stored| stored.caller.id.as_str().to_owned());
             let callers = rows.iter().map(registry::caller_to_pb).collect();
-            Ok::<_, AppError>(pb::ListCallersResponse { callers, next_page_token })
+            Ok::<_, AppError>(pb::ListCallersResponse {
+                callers,
+                next_page_token,
+            })
         };
         let result = act.await;
         reply(&call, result)

@@ -37,7 +37,9 @@ impl ValidationService for Services {
             let answers = validate::batch_validate_codes(&self.app, &call, &inputs).await;
             let rows = answers.iter().zip(&inputs);
             let verdicts = rows.map(|(answer, input)| told(&call, answer, input.claim.as_ref()));
-            Ok(pb::BatchValidateCodesResponse { verdicts: verdicts.collect() })
+            Ok(pb::BatchValidateCodesResponse {
+                verdicts: verdicts.collect(),
+            })
         };
         let result = act.await;
         reply(&call, result)

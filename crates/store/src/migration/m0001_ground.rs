@@ -5,6 +5,14 @@ use sea_orm_migration::prelude::*;
 
 use super::APPEND_ONLY;
 
+/// For each append-only table, when a new row doubles a stored one. SQLite's
+/// INSERT OR REPLACE deletes rows past the triggers that watch deletions.
+const DOUBLED: [&str; APPEND_ONLY.len()] = [
+    "id = NEW.id",
+    "entry_id = NEW.entry_id",
+    "seq = NEW.seq OR entry_id = NEW.entry_id",
+];
+
 /// The first migration.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -31,7 +39,7 @@ impl MigrationTrait for Migration {
             )
             .await?;
         }
-        for table in APPEND_ONLY {
+        for (table, doubled) in APPEND_ONLY.into_iter().zip(DOUBLED) {
             let triggers = match backend {
                 DbBackend::Postgres => format!(
                     "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} \
@@ -41,6 +49,9 @@ impl MigrationTrait for Migration {
                     "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} \
                      BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
                      CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} \
+                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
+                     CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} \
+                     WHEN EXISTS (SELECT 1 FROM {table} WHERE {doubled}) \
                      BEGIN SELECT RAISE(ABORT, 'append-only table'); END;"
                 ),
             };

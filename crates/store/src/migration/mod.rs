@@ -1,8 +1,12 @@
 //! Migrations, and the gate that keeps a server from running on another schema
 //! than its own.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::seaql_migrations;
 
 mod m0001_ground;
 
@@ -21,36 +25,72 @@ impl MigratorTrait for Migrator {
 /// and by missing grants of the runtime role on PostgreSQL.
 pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
 
+/// The only tables a server ever deletes rows from.
+pub(crate) const DELETED_FROM: [&str; 3] = ["audit_pending", "institution_alias", "tariff_row"];
+
 /// Key of the advisory lock under which one process at a time migrates.
 const MIGRATION_LOCK: i64 = 0x6761_7661_6801;
 
-/// Brings the schema up to date; returns how many migrations ran. Running
-/// instances on one PostgreSQL database wait for each other.
+/// Brings the schema up to date in one transaction: all of it or nothing; returns
+/// how many migrations ran. Whoever migrates the same database at the same time
+/// waits for the other: on an advisory lock on PostgreSQL, on the only writer's
+/// lock on SQLite.
 pub(crate) async fn migrate(db: &DatabaseConnection) -> Result<usize, DbErr> {
-    let before = pending(db).await?.len();
-    Migrator::up(db, None).await?;
+    let tx = db
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        })
+        .await?;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            .await?;
+    }
+    let before = pending(&tx).await?.len();
+    Migrator::up(&tx, None).await?;
+    tx.commit().await?;
     Ok(before)
 }
 
-/// Takes the advisory lock for the whole session of `db`, which must be a pool of
-/// one connection.
-pub(crate) async fn lock(db: &DatabaseConnection) -> Result<(), DbErr> {
-    if db.get_database_backend() == DbBackend::Postgres {
-        db.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
-            .await?;
-    }
-    Ok(())
-}
-
-/// Names of the migrations that have not run yet.
+/// Names of the migrations that have not run yet. Only reads: the runtime role may
+/// not create the table it looks for.
 ///
 /// # Errors
 ///
-/// A [`DbErr`], also when the database has migrations this binary does not know.
-pub(crate) async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    let pending = Migrator::get_pending_migrations(db).await?;
-    Ok(pending
+/// A [`DbErr`]; [`DbErr::Custom`] when the database has migrations this binary does
+/// not know.
+pub(crate) async fn pending(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let applied: Vec<String> = if has_run_before(db).await? {
+        let rows = seaql_migrations::Entity::find().all(db).await?;
+        rows.into_iter().map(|row| row.version).collect()
+    } else {
+        Vec::new()
+    };
+    let known: Vec<String> = Migrator::migrations()
         .iter()
         .map(|migration| migration.name().to_owned())
+        .collect();
+    if applied.iter().any(|version| !known.contains(version)) {
+        return Err(DbErr::Custom("unknown migration".to_owned()));
+    }
+    Ok(known
+        .into_iter()
+        .filter(|name| !applied.contains(name))
         .collect())
+}
+
+/// Whether the table of migrations is there and may be seen.
+async fn has_run_before(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let backend = db.get_database_backend();
+    let look = match backend {
+        DbBackend::Postgres => {
+            "SELECT 1 FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_name = 'seaql_migrations'"
+        }
+        _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
+    };
+    let found = db
+        .query_one_raw(Statement::from_string(backend, look))
+        .await?;
+    Ok(found.is_some())
 }

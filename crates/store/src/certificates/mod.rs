@@ -1,0 +1,247 @@
+//! Applications and enrollment certificates, in the issuing order that never
+//! changes: record the intent with the exact bytes to sign, sign outside any
+//! transaction, record the signed result.
+
+mod change;
+mod issue;
+mod recover;
+mod rows;
+
+use std::fmt;
+
+use gavah_domain::certificate::{ApplicationState, Purpose, RequestType, Serial};
+use gavah_domain::document::DocumentState;
+use gavah_domain::program::Program;
+use gavah_domain::record::Subject;
+use gavah_domain::tariff::Quote;
+use gavah_domain::{JalaliDate, TermId, ValidityCode};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{StoreError, StoredRevocation};
+
+pub(crate) use rows::{read_application, read_certificate, steps_of};
+
+/// What a certificate and its application say; never changes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CertificateContent {
+    /// What was asked for.
+    pub request_type: RequestType,
+    /// The window's own reference.
+    pub window_reference: String,
+    /// The student, as on record.
+    pub subject: Subject,
+    /// The programme, as on record.
+    pub program: Program,
+    /// The term the certificate is about.
+    pub term: TermId,
+    /// Purpose.
+    pub purpose: Purpose,
+    /// Addressee in Persian.
+    pub addressee_fa: String,
+    /// Addressee in English.
+    pub addressee_en: Option<String>,
+    /// Last day of validity.
+    pub valid_until: JalaliDate,
+    /// The ground of the fee.
+    pub quote: Quote,
+    /// The workflow version.
+    pub workflow_version: String,
+}
+
+/// A certificate ready to be recorded as an intent.
+pub struct IssueCertificate<'a> {
+    /// Resource id of the certificate.
+    pub id: Uuid,
+    /// Resource id of the application.
+    pub application_id: Uuid,
+    /// The code, freshly drawn.
+    pub code: ValidityCode,
+    /// Key under which only one application may be open.
+    pub open_key: String,
+    /// What it says.
+    pub content: CertificateContent,
+    /// When it is issued; valid from then on.
+    pub issue_time: Timestamp,
+    /// When it expires.
+    pub expire_time: Timestamp,
+    /// Id of the key that will sign.
+    pub key_id: String,
+    /// The bytes to sign, once the serial is known; `None` when there are none.
+    pub payload: &'a (dyn Fn(Serial) -> Option<Vec<u8>> + Sync),
+    /// The run that will sign.
+    pub lease_owner: Uuid,
+    /// Until when no other run may take the intent over.
+    pub lease_until: Timestamp,
+    /// Keyed hash of the subject, for the audit.
+    pub subject_hash: String,
+}
+
+/// An intent that is recorded; only the store makes one. Signing consumes it.
+pub struct Recorded {
+    id: Uuid,
+    key_id: String,
+    payload: Vec<u8>,
+    subject_hash: String,
+}
+
+/// A signed document on its way back to the store.
+pub struct Signed {
+    id: Uuid,
+    document: Vec<u8>,
+    subject_hash: String,
+}
+
+impl Recorded {
+    /// The certificate's resource id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Id of the key the payload names.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Signs the recorded bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of `sign`; the intent stays recorded and is taken up again when its
+    /// lease has passed.
+    pub fn sign_with<E>(self, sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Signed, E> {
+        let document = sign(&self.payload)?;
+        Ok(Signed {
+            id: self.id,
+            document,
+            subject_hash: self.subject_hash,
+        })
+    }
+}
+
+/// One step of an application's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredStep {
+    /// The state entered.
+    pub state: ApplicationState,
+    /// When.
+    pub change_time: Timestamp,
+    /// Resource name of who acted.
+    pub actor: String,
+}
+
+/// An application as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredApplication {
+    /// Resource id.
+    pub id: Uuid,
+    /// State.
+    pub state: ApplicationState,
+    /// What it asks for.
+    pub content: CertificateContent,
+    /// Resource id of its certificate.
+    pub certificate_id: Uuid,
+    /// History, oldest first.
+    pub history: Vec<StoredStep>,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it was last changed.
+    pub update_time: Timestamp,
+}
+
+/// A certificate as stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredCertificate {
+    /// Resource id.
+    pub id: Uuid,
+    /// The code.
+    pub code: ValidityCode,
+    /// Serial for filing.
+    pub serial: Serial,
+    /// Resource id of its application.
+    pub application_id: Uuid,
+    /// What it says.
+    pub content: CertificateContent,
+    /// State.
+    pub state: DocumentState,
+    /// Id of the signing key.
+    pub key_id: String,
+    /// The signed document; unset while it is being issued.
+    pub signed_document: Option<Vec<u8>>,
+    /// When it was issued.
+    pub issue_time: Timestamp,
+    /// When it expires.
+    pub expire_time: Timestamp,
+    /// The revocation.
+    pub revocation: Option<StoredRevocation>,
+    /// The certificate that replaced it.
+    pub superseded_by: Option<Uuid>,
+    /// When it was last changed.
+    pub update_time: Timestamp,
+    /// Counts its changes.
+    pub version: i64,
+}
+
+/// What transaction 1 recorded.
+#[derive(Debug)]
+pub enum Intent {
+    /// A new intent, ready to be signed.
+    Recorded(Recorded),
+    /// An earlier call's certificate, by its id.
+    Earlier(Uuid),
+}
+
+/// Prints nothing: it is about a student as a whole.
+impl fmt::Debug for CertificateContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CertificateContent(…)")
+    }
+}
+
+/// Prints no payload: it says who studies where.
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded")
+            .field("id", &self.id)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prints no document: it says who studies where.
+impl fmt::Debug for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signed")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prints neither code nor document nor what it says.
+impl fmt::Debug for StoredCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredCertificate")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("signed", &self.signed_document.is_some())
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+fn name(id: Uuid) -> String {
+    format!("enrollmentCertificates/{id}")
+}
+
+fn application_name(id: Uuid) -> String {
+    format!("enrollmentCertificateApplications/{id}")
+}
+
+fn certificate_id(resource: &str) -> Result<Uuid, StoreError> {
+    resource
+        .strip_prefix("enrollmentCertificates/")
+        .and_then(|id| id.parse().ok())
+        .ok_or(StoreError::Corrupt("request_claim.resource"))
+}

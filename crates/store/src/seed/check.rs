@@ -1,0 +1,183 @@
+//! What can be known of a seed without the database.
+
+use std::collections::HashSet;
+
+use gavah_domain::certificate::RequestType;
+use gavah_domain::institution::InstitutionType;
+use gavah_domain::service::{AgreementState, PaymentPosition, ServiceCallState, ServiceKind};
+use gavah_domain::validity::DocumentKind;
+use gavah_domain::{JalaliDate, MoneyUnit, TermId, TermKind};
+
+use super::{
+    AgreementSeed, CallSeed, Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowSeed,
+};
+
+/// Most rows of one tariff table.
+pub(super) const TARIFF_ROWS_MAX: i32 = 1000;
+
+/// The one request type of the validity code service.
+const ISSUE: &str = "ISSUE";
+
+/// Collects the places that are wrong.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn unless(&mut self, ok: bool, place: impl FnOnce() -> String) {
+        if !ok {
+            self.0.push(place());
+        }
+    }
+}
+
+impl Seed {
+    /// Checks every entry. References to entries that an earlier seed may have
+    /// loaded are checked when this one is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedError`] with every wrong entry.
+    pub fn check(&self) -> Result<(), SeedError> {
+        let mut wrong = Wrong::default();
+        for (index, term) in self.term.iter().enumerate() {
+            check_term(term, &format!("term[{index}]"), &mut wrong);
+        }
+        for (index, workflow) in self.workflow.iter().enumerate() {
+            check_workflow(workflow, &format!("workflow[{index}]"), &mut wrong);
+        }
+        for (index, call) in self.call.iter().enumerate() {
+            check_call(call, &format!("call[{index}]"), &mut wrong);
+        }
+        for (index, agreement) in self.agreement.iter().enumerate() {
+            check_agreement(agreement, &format!("agreement[{index}]"), &mut wrong);
+        }
+        for (index, tariff) in self.tariff.iter().enumerate() {
+            check_tariff(tariff, &format!("tariff[{index}]"), &mut wrong);
+        }
+        self.check_doubles(&mut wrong);
+        if wrong.0.is_empty() {
+            Ok(())
+        } else {
+            Err(SeedError(wrong.0))
+        }
+    }
+
+    /// An entry given twice would silently win over the first.
+    fn check_doubles(&self, wrong: &mut Wrong) {
+        let mut seen = HashSet::new();
+        let mut once = |list: &str, index: usize, key: String| {
+            let new = seen.insert((list.to_owned(), key));
+            wrong.unless(new, || format!("{list}[{index}] is given twice"));
+        };
+        for (index, term) in self.term.iter().enumerate() {
+            once(
+                "term",
+                index,
+                format!("{} {}", term.academic_year, term.kind),
+            );
+        }
+        for (index, workflow) in self.workflow.iter().enumerate() {
+            once("workflow", index, workflow.id.clone());
+        }
+        for (index, call) in self.call.iter().enumerate() {
+            once("call", index, call.id.clone());
+        }
+        for (index, agreement) in self.agreement.iter().enumerate() {
+            for consumer in &agreement.consumers {
+                once("agreement", index, format!("{}/{consumer}", agreement.id));
+            }
+        }
+        for (index, tariff) in self.tariff.iter().enumerate() {
+            once("tariff", index, tariff.year.to_string());
+        }
+    }
+}
+
+fn check_term(term: &TermSeed, at: &str, wrong: &mut Wrong) {
+    let kind = term.kind.parse::<TermKind>();
+    wrong.unless(kind.is_ok(), || format!("{at}.kind"));
+    let known_year = TermId::new(term.academic_year, kind.unwrap_or(TermKind::First)).is_ok();
+    wrong.unless(known_year, || format!("{at}.academic_year"));
+    let dates = JalaliDate::parse(&term.start)
+        .ok()
+        .zip(JalaliDate::parse(&term.end).ok());
+    let ordered = dates.is_some_and(|(start, end)| start <= end);
+    wrong.unless(ordered, || format!("{at}.start/end"));
+}
+
+fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
+    wrong.unless(!workflow.id.is_empty(), || format!("{at}.id"));
+    let service = workflow.service.parse::<ServiceKind>();
+    wrong.unless(service.is_ok(), || format!("{at}.service"));
+    let position = workflow.rules.payment_position.parse::<PaymentPosition>();
+    wrong.unless(position.is_ok(), || format!("{at}.rules.payment_position"));
+}
+
+fn check_call(call: &CallSeed, at: &str, wrong: &mut Wrong) {
+    wrong.unless(!call.id.is_empty(), || format!("{at}.id"));
+    let service = call.service.parse::<ServiceKind>();
+    wrong.unless(service.is_ok(), || format!("{at}.service"));
+    let state = call.state.parse::<ServiceCallState>();
+    wrong.unless(state.is_ok(), || format!("{at}.state"));
+    let opens = JalaliDate::parse(&call.opens).ok();
+    wrong.unless(opens.is_some(), || format!("{at}.opens"));
+    let closes = call.closes.as_deref().map(JalaliDate::parse);
+    let in_order = match closes {
+        None => true,
+        Some(Ok(closes)) => opens.is_none_or(|opens| opens <= closes),
+        Some(Err(_)) => false,
+    };
+    wrong.unless(in_order, || format!("{at}.closes"));
+    let mut types = call.eligible_types.iter();
+    let known = types.all(|kind| kind.parse::<InstitutionType>().is_ok());
+    wrong.unless(known, || format!("{at}.eligible_types"));
+    let mut kinds = call.document_kinds.iter();
+    let known = kinds.all(|kind| kind.parse::<DocumentKind>().is_ok());
+    wrong.unless(known, || format!("{at}.document_kinds"));
+}
+
+fn check_agreement(agreement: &AgreementSeed, at: &str, wrong: &mut Wrong) {
+    wrong.unless(!agreement.id.is_empty(), || format!("{at}.id"));
+    let state = agreement.state.parse::<AgreementState>();
+    wrong.unless(state.is_ok(), || format!("{at}.state"));
+    let named = |consumer: &String| {
+        ["institutions/", "callers/"]
+            .iter()
+            .any(|prefix| matches!(consumer.strip_prefix(prefix), Some(id) if !id.is_empty()))
+    };
+    wrong.unless(agreement.consumers.iter().all(named), || {
+        format!("{at}.consumers")
+    });
+}
+
+fn check_tariff(tariff: &TariffSeed, at: &str, wrong: &mut Wrong) {
+    wrong.unless(JalaliDate::new(tariff.year, 1, 1).is_ok(), || {
+        format!("{at}.year")
+    });
+    let fits = i32::try_from(tariff.row.len()).is_ok_and(|rows| rows <= TARIFF_ROWS_MAX);
+    wrong.unless(fits, || format!("{at}.row"));
+    for (index, row) in tariff.row.iter().enumerate() {
+        check_tariff_row(row, &format!("{at}.row[{index}]"), wrong);
+    }
+}
+
+fn check_tariff_row(row: &TariffRowSeed, at: &str, wrong: &mut Wrong) {
+    let service = row.service.parse::<ServiceKind>();
+    wrong.unless(service.is_ok(), || format!("{at}.service"));
+    // A row for a type nobody asks for would never be found, and make it free.
+    let asked = row
+        .request_type
+        .as_deref()
+        .is_none_or(|only| match service {
+            Ok(ServiceKind::EnrollmentCertificate) => only.parse::<RequestType>().is_ok(),
+            Ok(ServiceKind::ValidityCode) => only == ISSUE,
+            Err(_) => true,
+        });
+    wrong.unless(asked, || format!("{at}.request_type"));
+    let kind = row.institution_type.as_deref();
+    let known = kind.is_none_or(|kind| kind.parse::<InstitutionType>().is_ok());
+    wrong.unless(known, || format!("{at}.institution_type"));
+    wrong.unless(row.amount >= 0, || format!("{at}.amount"));
+    let unit = row.unit.parse::<MoneyUnit>();
+    wrong.unless(unit.is_ok(), || format!("{at}.unit"));
+}

@@ -1,0 +1,182 @@
+//! Loading a seed.
+
+use gavah_domain::JalaliDate;
+use gavah_domain::document::DocumentState;
+use sea_orm::Iterable;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    Set,
+};
+
+use super::check::TARIFF_ROWS_MAX;
+use super::{AgreementSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed, WorkflowSeed};
+use crate::content::to_json;
+use crate::entity::{agreement, service_call, tariff_row, tariff_year, term, workflow_version};
+use crate::registry::bump;
+use crate::tx::Done;
+use crate::{Act, ActContext, Store, StoreError};
+
+impl Store {
+    /// Loads a checked seed in one transaction: rows with a known id are
+    /// replaced, a tariff year is replaced whole.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Config`] when the seed is not usable; other [`StoreError`]s.
+    pub async fn load_seed(&self, context: &ActContext, seed: &Seed) -> Result<(), StoreError> {
+        seed.check()
+            .map_err(|error| StoreError::Config(error.to_string()))?;
+        self.run_tx("load_seed", |tx, _| {
+            Box::pin(async move {
+                for term in &seed.term {
+                    put(tx, term_row(term)?).await?;
+                }
+                for workflow in &seed.workflow {
+                    put(tx, workflow_row(workflow)?).await?;
+                }
+                for (index, call) in seed.call.iter().enumerate() {
+                    let workflow = workflow_version::Entity::find_by_id(call.workflow.as_str());
+                    if workflow.one(tx).await?.is_none() {
+                        return Err(unknown(format!("call[{index}].workflow")));
+                    }
+                    put(tx, call_row(call)?).await?;
+                }
+                for (index, agreement) in seed.agreement.iter().enumerate() {
+                    let call = service_call::Entity::find_by_id(agreement.call.as_str());
+                    if call.one(tx).await?.is_none() {
+                        return Err(unknown(format!("agreement[{index}].call")));
+                    }
+                    for consumer in &agreement.consumers {
+                        put(tx, agreement_row(agreement, consumer)?).await?;
+                    }
+                }
+                for tariff in &seed.tariff {
+                    put_tariff(tx, tariff).await?;
+                }
+                bump(tx).await?;
+                let act = Act {
+                    resource: "referenceData".to_owned(),
+                    action: "LOAD_SEED",
+                    to: DocumentState::Active.as_str().to_owned(),
+                    ..Act::default()
+                };
+                self.append(tx, context, act).await?;
+                Ok(Done::Commit(()))
+            })
+        })
+        .await
+    }
+}
+
+/// Inserts a row, or replaces the one with the same primary key.
+async fn put<M>(tx: &DatabaseTransaction, row: M) -> Result<(), StoreError>
+where
+    M: ActiveModelTrait + Send,
+    <M::Entity as EntityTrait>::Model: IntoActiveModel<M>,
+{
+    use sea_orm::PrimaryKeyToColumn;
+    let keys: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter()
+        .map(PrimaryKeyToColumn::into_column)
+        .collect();
+    let key_names: Vec<String> = keys
+        .iter()
+        .map(sea_orm::IdenStatic::as_str)
+        .map(str::to_owned)
+        .collect();
+    let others = <M::Entity as EntityTrait>::Column::iter().filter(|column| {
+        !key_names
+            .iter()
+            .any(|key| key == sea_orm::IdenStatic::as_str(column))
+    });
+    M::Entity::insert(row)
+        .on_conflict(OnConflict::columns(keys).update_columns(others).to_owned())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// An entry that refers to one that is neither in the file nor stored.
+fn unknown(place: String) -> StoreError {
+    StoreError::Config(SeedError(vec![place]).to_string())
+}
+
+fn day(text: &str) -> Result<JalaliDate, StoreError> {
+    JalaliDate::parse(text).map_err(|_| StoreError::Config("seed date".to_owned()))
+}
+
+fn term_row(term: &TermSeed) -> Result<term::ActiveModel, StoreError> {
+    Ok(term::ActiveModel {
+        academic_year: Set(term.academic_year),
+        kind: Set(term.kind.clone()),
+        start_date: Set(day(&term.start)?.as_i32()),
+        end_date: Set(day(&term.end)?.as_i32()),
+    })
+}
+
+fn workflow_row(workflow: &WorkflowSeed) -> Result<workflow_version::ActiveModel, StoreError> {
+    Ok(workflow_version::ActiveModel {
+        id: Set(workflow.id.clone()),
+        service: Set(workflow.service.clone()),
+        rules: Set(to_json(&workflow.rules)?),
+    })
+}
+
+fn call_row(call: &CallSeed) -> Result<service_call::ActiveModel, StoreError> {
+    let closes = call.closes.as_deref().map(day).transpose()?;
+    Ok(service_call::ActiveModel {
+        id: Set(call.id.clone()),
+        service: Set(call.service.clone()),
+        state: Set(call.state.clone()),
+        open_time: Set(day(&call.opens)?.start_of_day().as_microsecond()),
+        close_time: Set(closes.map(|day| day.end_exclusive().as_microsecond())),
+        eligible_types: Set(to_json(&call.eligible_types)?),
+        document_kinds: Set(to_json(&call.document_kinds)?),
+        workflow_version: Set(call.workflow.clone()),
+        run_off_days: Set(i32::from(call.run_off_days)),
+    })
+}
+
+fn agreement_row(
+    agreement: &AgreementSeed,
+    consumer: &str,
+) -> Result<agreement::ActiveModel, StoreError> {
+    Ok(agreement::ActiveModel {
+        id: Set(format!("{}/{consumer}", agreement.id)),
+        call_id: Set(agreement.call.clone()),
+        consumer: Set(consumer.to_owned()),
+        state: Set(agreement.state.clone()),
+        purposes: Set(to_json(&agreement.purposes)?),
+    })
+}
+
+async fn put_tariff(tx: &DatabaseTransaction, tariff: &TariffSeed) -> Result<(), StoreError> {
+    put(
+        tx,
+        tariff_year::ActiveModel {
+            year: Set(tariff.year),
+            legal_reference: Set(tariff.legal_reference.clone()),
+        },
+    )
+    .await?;
+    tariff_row::Entity::delete_many()
+        .filter(tariff_row::Column::Year.eq(tariff.year))
+        .exec(tx)
+        .await?;
+    for (id, row) in (tariff.year * TARIFF_ROWS_MAX..).zip(&tariff.row) {
+        let row = tariff_row::ActiveModel {
+            id: Set(id),
+            year: Set(tariff.year),
+            service: Set(row.service.clone()),
+            request_type: Set(row.request_type.clone()),
+            institution_type: Set(row.institution_type.clone()),
+            amount: Set(row.amount),
+            unit: Set(row.unit.clone()),
+            legal_reference: Set(row.legal_reference.clone()),
+        };
+        tariff_row::Entity::insert(row)
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}

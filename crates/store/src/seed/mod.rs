@@ -1,0 +1,176 @@
+//! Reference data loaded from a file: terms, workflow versions, service calls,
+//! agreements and tariff tables. Loading is repeatable: rows are replaced by id.
+
+mod check;
+mod load;
+
+use gavah_domain::service::{ServiceKind, WorkflowVersion};
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::content::known;
+
+/// A seed file that cannot be used; names every entry that is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the seed cannot be used: {}", .0.join("; "))]
+pub struct SeedError(pub Vec<String>);
+
+/// The file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seed {
+    /// Terms.
+    #[serde(default)]
+    pub term: Vec<TermSeed>,
+    /// Workflow versions.
+    #[serde(default)]
+    pub workflow: Vec<WorkflowSeed>,
+    /// Service calls.
+    #[serde(default)]
+    pub call: Vec<CallSeed>,
+    /// Agreements.
+    #[serde(default)]
+    pub agreement: Vec<AgreementSeed>,
+    /// Tariff tables.
+    #[serde(default)]
+    pub tariff: Vec<TariffSeed>,
+}
+
+/// A term.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermSeed {
+    /// Jalali year in which the academic year starts.
+    pub academic_year: i32,
+    /// FIRST, SECOND or SUMMER.
+    pub kind: String,
+    /// First day, `1404/07/01`.
+    pub start: String,
+    /// Last day.
+    pub end: String,
+}
+
+/// A workflow version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowSeed {
+    /// Id.
+    pub id: String,
+    /// ENROLLMENT_CERTIFICATE or VALIDITY_CODE.
+    pub service: String,
+    /// The rules.
+    pub rules: WorkflowRules,
+}
+
+/// The rules of a workflow version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowRules {
+    /// Whether a fresh record confirms an application.
+    pub auto_confirm: bool,
+    /// How old a record may be, in hours.
+    pub freshness_hours: u32,
+    /// Whether previous levels must be proven.
+    pub require_prior_qualification: bool,
+    /// Days a certificate outlives its term.
+    pub certificate_extra_days: u16,
+    /// Longest validity of a certificate, in Jalali months.
+    pub certificate_max_months: u8,
+    /// Whether the Organization reviews.
+    pub organization_review: bool,
+    /// Where payment stands: BEFORE_ISSUE.
+    pub payment_position: String,
+}
+
+impl WorkflowRules {
+    pub(crate) fn version(
+        self,
+        id: String,
+        service: ServiceKind,
+    ) -> Result<WorkflowVersion, StoreError> {
+        Ok(WorkflowVersion {
+            id,
+            service,
+            auto_confirm: self.auto_confirm,
+            freshness_hours: self.freshness_hours,
+            require_prior_qualification: self.require_prior_qualification,
+            certificate_extra_days: self.certificate_extra_days,
+            certificate_max_months: self.certificate_max_months,
+            organization_review: self.organization_review,
+            payment_position: known(&self.payment_position, "workflow payment_position")?,
+        })
+    }
+}
+
+/// A service call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallSeed {
+    /// Id.
+    pub id: String,
+    /// Service.
+    pub service: String,
+    /// DRAFT, OPEN or CLOSED.
+    pub state: String,
+    /// First day, Jalali; opens at midnight in Tehran.
+    pub opens: String,
+    /// Last day, Jalali; closes at the midnight after it. Unset: open end.
+    pub closes: Option<String>,
+    /// Institution types.
+    pub eligible_types: Vec<String>,
+    /// Document kinds; empty for enrollment certificates.
+    #[serde(default)]
+    pub document_kinds: Vec<String>,
+    /// Workflow version.
+    pub workflow: String,
+    /// Days for requests in flight after the close.
+    pub run_off_days: u16,
+}
+
+/// Agreements of one call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementSeed {
+    /// Id; each consumer's agreement is `{id}/{consumer}`.
+    pub id: String,
+    /// The call.
+    pub call: String,
+    /// Consumers, `institutions/{code}` or `callers/{id}`.
+    pub consumers: Vec<String>,
+    /// REQUESTED, ACTIVE, SUSPENDED or TERMINATED.
+    pub state: String,
+    /// Purposes.
+    #[serde(default)]
+    pub purposes: Vec<String>,
+}
+
+/// A tariff table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TariffSeed {
+    /// Jalali budget year.
+    pub year: i32,
+    /// The law.
+    pub legal_reference: String,
+    /// Rows; a table without a row for a service makes it free.
+    #[serde(default)]
+    pub row: Vec<TariffRowSeed>,
+}
+
+/// A row of a tariff table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TariffRowSeed {
+    /// Service.
+    pub service: String,
+    /// Request type; any when unset.
+    pub request_type: Option<String>,
+    /// Institution type; any when unset.
+    pub institution_type: Option<String>,
+    /// Amount in `unit`.
+    pub amount: i64,
+    /// IRR_CURRENT or IRR_NEW.
+    pub unit: String,
+    /// The row's place in the law.
+    pub legal_reference: String,
+}

@@ -1,0 +1,24 @@
+//! One module for each command.
+
+pub(crate) mod audit;
+pub(crate) mod caller;
+pub(crate) mod certificate;
+pub(crate) mod check_config;
+pub(crate) mod code;
+mod document;
+pub(crate) mod keys;
+pub(crate) mod migrate;
+mod person;
+pub(crate) mod pki;
+pub(crate) mod record;
+pub(crate) mod seed;
+pub(crate) mod serve;
+pub(crate) mod whoami;
+
+use clap::builder::PossibleValuesParser;
+use gavah_domain::TextEnum;
+
+/// The names of an enum as the values of a flag.
+fn one_of<T: TextEnum>() -> PossibleValuesParser {
+    PossibleValuesParser::new(T::ALL.iter().map(|value| value.as_str()))
+}

@@ -1,0 +1,348 @@
+//! The demo's world: keys, PKI, an SQLite database and reference data, all in one
+//! folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gavah_client::{Client, ClientConfig};
+use gavah_devpki::{Authority, Validity, write};
+use gavah_domain::caller::{Caller, CallerClass, CallerId, CallerState};
+use gavah_domain::institution::InstitutionType;
+use gavah_domain::validity::DocumentKind;
+use gavah_domain::{Clock, JalaliDate, SystemClock, SystemEntropy};
+use gavah_evidence::{SubjectHasher, generate_key_file};
+use gavah_server::config::Config;
+use gavah_store::{
+    ActContext, AgreementSeed, CallSeed, NewCaller, RegistryChange, Seed, Store, StoreLimits,
+    TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+};
+use jiff::{SignedDuration, Timestamp};
+use miette::{IntoDiagnostic, Result, miette};
+
+/// Trust domain of the demo's callers.
+const TRUST_DOMAIN: &str = "demo.gavah.example";
+
+/// How long the demo's certificates last.
+const CERTIFICATE_DAYS: i64 = 7;
+
+/// The Organization's own system: the first caller, registered offline.
+pub(crate) const ORGANIZATION: &str = "demo-organization";
+/// The system of the demo's state university.
+pub(crate) const UNIVERSITY: &str = "demo-university";
+/// The system of a university that is known and not eligible.
+pub(crate) const INELIGIBLE: &str = "demo-azad-university";
+/// The single service window.
+pub(crate) const WINDOW: &str = "demo-window";
+/// The national information exchange hub.
+pub(crate) const HUB: &str = "demo-hub";
+
+/// Institutions of all five eligible types and one ineligible: code, type, names.
+pub(crate) const INSTITUTIONS: [(&str, &str, &str, &str); 6] = [
+    (
+        "90001",
+        "STATE",
+        "دانشگاه دولتی نمونه",
+        "Sample State University",
+    ),
+    (
+        "90002",
+        "NON_PROFIT",
+        "مؤسسه غیرانتفاعی نمونه",
+        "Sample Non-Profit Institute",
+    ),
+    (
+        "90003",
+        "PAYAME_NOOR",
+        "دانشگاه پیام نور نمونه",
+        "Sample Payame Noor University",
+    ),
+    (
+        "90004",
+        "APPLIED_SCIENCE",
+        "دانشگاه علمی کاربردی نمونه",
+        "Sample Applied Science University",
+    ),
+    (
+        "90005",
+        "TECHNICAL_VOCATIONAL",
+        "دانشگاه فنی و حرفه‌ای نمونه",
+        "Sample Technical University",
+    ),
+    (
+        "90006",
+        "AZAD",
+        "دانشگاه آزاد نمونه",
+        "Sample Azad University",
+    ),
+];
+
+/// The demo's folder with everything a server needs.
+pub(crate) struct World {
+    /// The folder.
+    pub(crate) dir: PathBuf,
+    /// Start of the demo.
+    pub(crate) now: Timestamp,
+    authority: Authority,
+}
+
+/// A client certificate on disk.
+pub(crate) struct Identity {
+    /// The certificate.
+    pub(crate) certificate: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// SHA-256 of the certificate, hex.
+    pub(crate) fingerprint: String,
+}
+
+impl World {
+    /// Makes the world in `dir`, which must not exist or be empty.
+    pub(crate) async fn create(dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir).into_diagnostic()?;
+        if fs::read_dir(dir).into_diagnostic()?.next().is_some() {
+            return Err(miette!(
+                "{} is not empty: the demo starts from nothing",
+                dir.display()
+            ));
+        }
+        let dir = dir.canonicalize().into_diagnostic()?;
+        let now = SystemClock.now();
+        let authority = Authority::create(&dir.join("pki"), now).into_diagnostic()?;
+        generate_key_file(&dir.join("signing.key")).into_diagnostic()?;
+        SubjectHasher::generate_file(&dir.join("subject-hash.key")).into_diagnostic()?;
+        let world = Self {
+            dir,
+            now,
+            authority,
+        };
+        let server = world
+            .authority
+            .issue_server(&["localhost", "127.0.0.1"], world.validity()?)
+            .into_diagnostic()?;
+        write(&server, &world.dir.join("pki"), "server").into_diagnostic()?;
+        world.write_config()?;
+        world.fill_store().await?;
+        Ok(world)
+    }
+
+    fn validity(&self) -> Result<Validity> {
+        Validity::starting(self.now, SignedDuration::from_hours(24 * CERTIFICATE_DAYS))
+            .into_diagnostic()
+    }
+
+    /// Issues a caller's certificate into the PKI folder.
+    pub(crate) fn identity(&self, caller_id: &str) -> Result<Identity> {
+        let issued = self
+            .authority
+            .issue_caller(TRUST_DOMAIN, caller_id, self.validity()?)
+            .into_diagnostic()?;
+        let written = write(&issued, &self.dir.join("pki"), caller_id).into_diagnostic()?;
+        let fingerprint = issued
+            .fingerprint
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Identity {
+            certificate: written.certificate,
+            key: written.key,
+            fingerprint,
+        })
+    }
+
+    /// The demo's configuration, read the way any server reads its own.
+    pub(crate) fn config(&self) -> Result<Config> {
+        Config::load(&self.dir.join("gavah.toml")).into_diagnostic()
+    }
+
+    /// A client of the server at `port`.
+    pub(crate) async fn client(&self, identity: &Identity, port: u16) -> Result<Client> {
+        Client::connect(&ClientConfig {
+            endpoint: format!("https://localhost:{port}"),
+            server_ca: self.authority.certificate_path(),
+            certificate: identity.certificate.clone(),
+            key: identity.key.clone(),
+            timeout: std::time::Duration::from_secs(10),
+            retries: 3,
+        })
+        .await
+        .into_diagnostic()
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let config = format!(
+            "# Written by `gavah demo`: loopback only, development certificates.\n\
+             [listen]\naddress = \"127.0.0.1:0\"\nprobes_address = \"127.0.0.1:0\"\n\n\
+             [tls]\ncertificate_file = \"pki/server.pem\"\nkey_file = \"pki/server.key\"\n\
+             client_ca_file = \"pki/ca.pem\"\ncrl_files = [\"pki/crl.pem\"]\n\
+             trust_domain = \"{TRUST_DOMAIN}\"\n\n\
+             [store]\nengine = \"sqlite\"\npath = \"gavah.sqlite\"\n\n\
+             [signing]\nkey_file = \"signing.key\"\n\n\
+             [audit]\nsubject_hash_key_file = \"subject-hash.key\"\n"
+        );
+        fs::write(self.dir.join("gavah.toml"), config).into_diagnostic()
+    }
+
+    /// Migrates the database, loads the reference data and registers the first
+    /// caller; everybody else is registered by it, over the wire.
+    async fn fill_store(&self) -> Result<()> {
+        let config = self.config()?.store.store_config();
+        Store::migrate(&config).await.into_diagnostic()?;
+        let store = Store::open(&config, StoreLimits::default(), Arc::new(SystemEntropy))
+            .await
+            .into_diagnostic()?;
+        let context = ActContext {
+            actor: "operator/demo".to_owned(),
+            now: self.now,
+            trace_id: String::new(),
+            claim: None,
+        };
+        store
+            .load_seed(&context, &seed(JalaliDate::of(self.now)))
+            .await
+            .into_diagnostic()?;
+        let first = NewCaller {
+            caller: Caller {
+                id: CallerId::parse(ORGANIZATION).map_err(|reason| miette!("{reason}"))?,
+                class: CallerClass::Organization,
+                institution: None,
+            },
+            display_name: "سامانه سازمان (نمایشی)".to_owned(),
+            state: CallerState::Active,
+            fingerprint: self.identity(ORGANIZATION)?.fingerprint,
+        };
+        let registered = store
+            .create_caller(&context, &first)
+            .await
+            .into_diagnostic()?;
+        store.close().await;
+        match registered {
+            RegistryChange::Done => Ok(()),
+            other => Err(miette!(
+                "the first caller could not be registered: {other:?}"
+            )),
+        }
+    }
+
+    /// The identity of a caller whose certificate was issued before.
+    pub(crate) fn first_identity(&self) -> Identity {
+        let pki = self.dir.join("pki");
+        Identity {
+            certificate: pki.join(format!("{ORGANIZATION}.pem")),
+            key: pki.join(format!("{ORGANIZATION}.key")),
+            fingerprint: String::new(),
+        }
+    }
+}
+
+/// Terms around today, both services with an open call, agreements of the demo's
+/// callers, and this budget year's table without any row: both services are free.
+fn seed(today: JalaliDate) -> Seed {
+    let year = today.year();
+    let rules = |require_prior_qualification| WorkflowRules {
+        auto_confirm: true,
+        freshness_hours: 24,
+        require_prior_qualification,
+        certificate_extra_days: 30,
+        certificate_max_months: 6,
+        organization_review: false,
+        payment_position: "BEFORE_ISSUE".to_owned(),
+    };
+    let eligible: Vec<String> = InstitutionType::ALL
+        .iter()
+        .filter(|kind| kind.is_eligible())
+        .map(|kind| kind.as_str().to_owned())
+        .collect();
+    let call = |id: &str, service: &str, kinds: Vec<String>, workflow: &str| CallSeed {
+        id: id.to_owned(),
+        service: service.to_owned(),
+        state: "OPEN".to_owned(),
+        opens: format!("{}/01/01", year - 1),
+        closes: None,
+        eligible_types: eligible.clone(),
+        document_kinds: kinds,
+        workflow: workflow.to_owned(),
+        run_off_days: 30,
+    };
+    let kinds = DocumentKind::ALL
+        .iter()
+        .map(|kind| kind.as_str().to_owned())
+        .collect();
+    let agreement = |id: &str, call: &str, consumers: Vec<String>| AgreementSeed {
+        id: id.to_owned(),
+        call: call.to_owned(),
+        consumers,
+        state: "ACTIVE".to_owned(),
+        purposes: Vec::new(),
+    };
+    let institutions = INSTITUTIONS
+        .iter()
+        .map(|(code, ..)| format!("institutions/{code}"))
+        .collect();
+    Seed {
+        term: (year - 1..=year + 1).flat_map(terms).collect(),
+        workflow: vec![
+            WorkflowSeed {
+                id: "validity-code-v1".to_owned(),
+                service: "VALIDITY_CODE".to_owned(),
+                rules: rules(true),
+            },
+            WorkflowSeed {
+                id: "enrollment-certificate-v1".to_owned(),
+                service: "ENROLLMENT_CERTIFICATE".to_owned(),
+                rules: rules(false),
+            },
+        ],
+        call: vec![
+            call(
+                "demo-validity-code",
+                "VALIDITY_CODE",
+                kinds,
+                "validity-code-v1",
+            ),
+            call(
+                "demo-enrollment-certificate",
+                "ENROLLMENT_CERTIFICATE",
+                Vec::new(),
+                "enrollment-certificate-v1",
+            ),
+        ],
+        agreement: vec![
+            agreement("demo-universities", "demo-validity-code", institutions),
+            agreement(
+                "demo-window",
+                "demo-enrollment-certificate",
+                vec![format!("callers/{WINDOW}")],
+            ),
+        ],
+        tariff: vec![TariffSeed {
+            year,
+            legal_reference: format!("جدول نمایشی سال {year}، بدون ردیف"),
+            row: Vec::new(),
+        }],
+    }
+}
+
+/// The three terms of the academic year before `year`, back to back, so that
+/// every day of the demo lies in one.
+fn terms(year: i32) -> Vec<TermSeed> {
+    let term = |kind: &str, start: String, end: String| TermSeed {
+        academic_year: year - 1,
+        kind: kind.to_owned(),
+        start,
+        end,
+    };
+    vec![
+        term(
+            "FIRST",
+            format!("{}/07/01", year - 1),
+            format!("{}/11/15", year - 1),
+        ),
+        term(
+            "SECOND",
+            format!("{}/11/16", year - 1),
+            format!("{year}/04/15"),
+        ),
+        term("SUMMER", format!("{year}/04/16"), format!("{year}/06/31")),
+    ]
+}

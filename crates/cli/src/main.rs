@@ -1,0 +1,69 @@
+//! The gavah command.
+
+mod cli;
+mod commands;
+mod connection;
+mod demo;
+mod exit;
+mod message;
+mod offline;
+mod output;
+mod problem;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::problem::Problem;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(cli.run()),
+        Err(error) => {
+            let problem = Problem::Internal(format!("no threads can be started: {error}"));
+            cli.output.error(&problem);
+            problem.exit().into()
+        }
+    }
+}
+
+/// Help and version are answers; everything else is a wrong command line, told in the form asked for.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Whoever closed the output has read enough.
+            let _ = error.print();
+            Exit::Ok.into()
+        }
+        _ if wants_json(std::env::args()) => {
+            let text = error.render().to_string();
+            let text = text.trim().trim_start_matches("error: ");
+            Output::Json.error(&Problem::usage(text));
+            Exit::Usage.into()
+        }
+        _ => {
+            let _ = error.print();
+            Exit::Usage.into()
+        }
+    }
+}
+
+/// Whether a command line that cannot be parsed asks for JSON.
+fn wants_json(arguments: impl Iterator<Item = String>) -> bool {
+    let arguments: Vec<_> = arguments.collect();
+    arguments.iter().any(|argument| argument == "--output=json")
+        || arguments
+            .windows(2)
+            .any(|pair| pair == ["--output", "json"])
+}

@@ -32,7 +32,10 @@ fn page() -> String {
             "\n## {}\n\n| reason | meaning | معنی | what to do | wait |\n|---|---|---|---|---|\n",
             category.as_str()
         );
-        for reason in Reason::ALL.iter().filter(|reason| reason.category() == category) {
+        for reason in Reason::ALL
+            .iter()
+            .filter(|reason| reason.category() == category)
+        {
             let wait = reason
                 .retry_after()
                 .map_or_else(String::new, |wait| format!("{} ms", wait.as_millis()));
@@ -56,5 +59,8 @@ fn the_page_of_errors_is_the_catalogue() {
         std::fs::write(&path, page()).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page(), "docs/errors.md is not the catalogue: see the head of this test");
+    assert!(
+        written == page(),
+        "docs/errors.md is not the catalogue: see the head of this test"
+    );
 }

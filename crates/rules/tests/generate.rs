@@ -3,7 +3,8 @@
 
 use protox::file::{ChainFileResolver, File, FileResolver, IncludeFileResolver};
 
-const HEAD: &str = "syntax = \"proto3\"; package sample.v1; import \"buf/validate/validate.proto\";\n";
+const HEAD: &str =
+    "syntax = \"proto3\"; package sample.v1; import \"buf/validate/validate.proto\";\n";
 
 /// A contract of one file, beside the real `buf/validate/validate.proto`.
 struct Sample(String);
@@ -24,17 +25,29 @@ fn generate(messages: &str) -> Result<String, gavah_rules::RulesError> {
     resolver.add(IncludeFileResolver::new(proto.into()));
     resolver.add(protox::file::GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true).open_file("sample.proto").unwrap();
+    compiler
+        .include_imports(true)
+        .open_file("sample.proto")
+        .unwrap();
     gavah_rules::validators(&compiler.descriptor_pool(), "sample.v1")
 }
 
 #[test]
 fn a_rule_that_is_not_understood_stops_the_build() {
     for (annotation, rule) in [
-        ("string f = 1 [(buf.validate.field).string.email = true];", "string.email"),
+        (
+            "string f = 1 [(buf.validate.field).string.email = true];",
+            "string.email",
+        ),
         ("int64 f = 1 [(buf.validate.field).int64.gte = 1];", "int64"),
-        ("repeated string f = 1 [(buf.validate.field).repeated.unique = true];", "repeated.unique"),
-        ("bytes f = 1 [(buf.validate.field).bytes.max_len = 1];", "bytes"),
+        (
+            "repeated string f = 1 [(buf.validate.field).repeated.unique = true];",
+            "repeated.unique",
+        ),
+        (
+            "bytes f = 1 [(buf.validate.field).bytes.max_len = 1];",
+            "bytes",
+        ),
     ] {
         let error = generate(&format!("message M {{ {annotation} }}")).unwrap_err();
         assert_eq!(
@@ -47,21 +60,60 @@ fn a_rule_that_is_not_understood_stops_the_build() {
 #[test]
 fn each_rule_becomes_one_condition() {
     for (annotation, condition, rule) in [
-        ("string f = 1 [(buf.validate.field).string.min_len = 1];", "self.f.is_empty()", "Required"),
-        ("string f = 1 [(buf.validate.field).string.min_len = 3];", "self.f.chars().count() < 3", "Format"),
-        ("string f = 1 [(buf.validate.field).string.max_len = 9];", "self.f.chars().count() > 9", "TooLong"),
-        ("string f = 1 [(buf.validate.field).string.len = 3];", "self.f.chars().count() != 3", "Format"),
-        ("string f = 1 [(buf.validate.field).string.uuid = true];", "!crate::is_uuid(&self.f)", "Format"),
-        ("int32 f = 1 [(buf.validate.field).int32.gte = 1];", "self.f < 1", "Format"),
-        ("int32 f = 1 [(buf.validate.field).int32.lte = 5];", "self.f > 5", "Format"),
-        ("repeated string f = 1 [(buf.validate.field).repeated.max_items = 2];", "self.f.len() > 2", "TooMany"),
-        ("repeated string f = 1 [(buf.validate.field).repeated.min_items = 1];", "self.f.is_empty()", "Required"),
-        ("N f = 1 [(buf.validate.field).required = true];", "self.f.is_none()", "Required"),
+        (
+            "string f = 1 [(buf.validate.field).string.min_len = 1];",
+            "self.f.is_empty()",
+            "Required",
+        ),
+        (
+            "string f = 1 [(buf.validate.field).string.min_len = 3];",
+            "self.f.chars().count() < 3",
+            "Format",
+        ),
+        (
+            "string f = 1 [(buf.validate.field).string.max_len = 9];",
+            "self.f.chars().count() > 9",
+            "TooLong",
+        ),
+        (
+            "string f = 1 [(buf.validate.field).string.len = 3];",
+            "self.f.chars().count() != 3",
+            "Format",
+        ),
+        (
+            "string f = 1 [(buf.validate.field).string.uuid = true];",
+            "!crate::is_uuid(&self.f)",
+            "Format",
+        ),
+        (
+            "int32 f = 1 [(buf.validate.field).int32.gte = 1];",
+            "self.f < 1",
+            "Format",
+        ),
+        (
+            "int32 f = 1 [(buf.validate.field).int32.lte = 5];",
+            "self.f > 5",
+            "Format",
+        ),
+        (
+            "repeated string f = 1 [(buf.validate.field).repeated.max_items = 2];",
+            "self.f.len() > 2",
+            "TooMany",
+        ),
+        (
+            "repeated string f = 1 [(buf.validate.field).repeated.min_items = 1];",
+            "self.f.is_empty()",
+            "Required",
+        ),
+        (
+            "N f = 1 [(buf.validate.field).required = true];",
+            "self.f.is_none()",
+            "Required",
+        ),
     ] {
         let code = generate(&format!("message M {{ {annotation} }} message N {{}}")).unwrap();
-        let line = format!(
-            "if {condition} {{ out.push(path.violation(\"f\", crate::Rule::{rule})); }}"
-        );
+        let line =
+            format!("if {condition} {{ out.push(path.violation(\"f\", crate::Rule::{rule})); }}");
         assert!(code.contains(&line), "{line}\nnot in\n{code}");
     }
 }

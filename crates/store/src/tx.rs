@@ -142,10 +142,9 @@ impl Store {
         match timeout_at(Instant::now() + self.inner.limits.commit, commit).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => match StoreError::from(error) {
-                // The database answered, so nothing was committed.
-                refused @ (StoreError::Conflict
-                | StoreError::Constraint(_)
-                | StoreError::Database { .. }) => Err(refused),
+                // The database refused, so nothing was committed. Of any other
+                // error, a failing disk's for example, that cannot be said.
+                refused @ (StoreError::Conflict | StoreError::Constraint(_)) => Err(refused),
                 _ => Err(StoreError::CommitUnknown),
             },
             Ok(Err(_)) | Err(_) => Err(StoreError::CommitUnknown),

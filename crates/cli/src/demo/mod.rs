@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use gavah_server::{Server, Surroundings};
 use miette::{IntoDiagnostic, Result, miette};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::step::Step;
 use self::story::Told;
@@ -71,16 +72,32 @@ async fn demo(args: &DemoArgs, output: Output) -> Result<()> {
         ))?;
     }
     let mut tell = teller(output);
+    let mut interrupted = std::pin::pin!(interrupted()?);
     let told = tokio::select! {
-        told = story::play(&world, address.port(), &mut tell) => told?,
+        () = &mut interrupted => None,
+        told = story::play(&world, address.port(), &mut tell) => Some(told?),
         ended = &mut serving => return Err(miette!("the server ended early: {ended:?}")),
     };
-    if !args.once {
+    if let Some(told) = told
+        && !args.once
+    {
         say(&closing(&world, address.port(), &told, output))?;
-        tokio::signal::ctrl_c().await.into_diagnostic()?;
+        interrupted.await;
     }
     let _ = stop.send(());
     serving.await.into_diagnostic()?.into_diagnostic()
+}
+
+/// Resolves at SIGINT or SIGTERM, which from now on end the demo in order.
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 fn teller(output: Output) -> impl FnMut(&Step) -> Result<()> + Send {

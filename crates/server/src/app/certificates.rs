@@ -20,6 +20,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::documents::{change_of, check_change, settle};
+use super::recovery::resume;
 use super::{App, actor, context, earlier, may_read, scope, terms};
 use crate::call::Call;
 use crate::convert::certificate::{CreateApplicationInput, GetInput, ListInput};
@@ -285,8 +286,8 @@ pub(super) async fn sign_and_finish(
     Ok(app.store.finish_certificate(context, &signed).await?)
 }
 
-/// The certificate of an application, signed now if an earlier call recorded it
-/// and did not come to sign it.
+/// An application with its certificate. One that an earlier call recorded and did
+/// not come to sign is settled now, by the same guards as in recovery.
 async fn issued(
     app: &App,
     call: &Call,
@@ -296,12 +297,8 @@ async fn issued(
     let missing = AppError::Internal("a claimed certificate is missing");
     let mut certificate = app.store.certificate(id).await?.ok_or(missing.clone())?;
     if certificate.signed_document.is_none() {
-        let hash = app.subject_hash(&certificate.content.subject.person_id);
-        certificate = match app.store.intent(id, hash).await? {
-            Some(recorded) => sign_and_finish(app, context, recorded).await?,
-            // Somebody else settled it since it was read.
-            None => app.store.certificate(id).await?.ok_or(missing.clone())?,
-        };
+        resume(app, context, &certificate).await?;
+        certificate = app.store.certificate(id).await?.ok_or(missing.clone())?;
     }
     let application = app
         .store_for(call)

@@ -32,7 +32,13 @@ pub async fn recover(app: &App) -> Result<usize, AppError> {
         .await?;
     let mut settled = 0;
     for certificate in taken {
-        match settle(app, &certificate).await {
+        let context = ActContext {
+            actor: "service/recovery".to_owned(),
+            now: app.clock.now(),
+            trace_id: String::new(),
+            claim: None,
+        };
+        match resume(app, &context, &certificate).await {
             Ok(()) => settled += 1,
             Err(error) => {
                 tracing::error!(certificate = %certificate.id, %error, "an intent could not be recovered");
@@ -42,12 +48,22 @@ pub async fn recover(app: &App) -> Result<usize, AppError> {
     Ok(settled)
 }
 
-async fn settle(app: &App, certificate: &StoredCertificate) -> Result<(), AppError> {
+/// Goes on with a recorded certificate that was not signed: cancels its
+/// application when the guards no longer hold, signs the stored bytes otherwise.
+/// Nothing is done twice when several do it at once.
+///
+/// # Errors
+///
+/// [`AppError`].
+pub(super) async fn resume(
+    app: &App,
+    context: &ActContext,
+    certificate: &StoredCertificate,
+) -> Result<(), AppError> {
+    // The claim was made with the intent.
     let context = ActContext {
-        actor: "service/recovery".to_owned(),
-        now: app.clock.now(),
-        trace_id: String::new(),
         claim: None,
+        ..context.clone()
     };
     let hash = app.subject_hash(&certificate.content.subject.person_id);
     if let Err(reason) = guards(app, certificate).await? {

@@ -307,10 +307,12 @@ pub fn application_to_pb(stored: &StoredApplication) -> pb::EnrollmentCertificat
 }
 
 fn step_to_pb(step: &StoredStep) -> pb::StateChange {
+    // Only callers are named: what the service did by itself nobody did.
+    let caller = Some(&step.actor).filter(|actor| actor.starts_with("callers/"));
     pb::StateChange {
         state: to_pb(step.state),
         change_time: Some(instant_to_pb(step.change_time)),
-        actor: step.actor.clone(),
+        actor: caller.cloned().unwrap_or_default(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt};
+use tracing::Instrument;
 
 use gavah_domain::{Clock, Reason, caller::CallerState};
 use gavah_store::{Snapshot, StoreError};
@@ -21,7 +22,7 @@ use crate::{
     transport::{Peer, Tls},
 };
 
-use super::{Answer, CallerSlot, Deadline, Draining, refuse, trace_id};
+use super::{Answer, CallerSlot, Deadline, Draining, names, refuse, trace_id};
 
 /// Calls that are served to the end: they tell clients that the server is going.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -109,10 +110,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.gate.admit(&request) {
+        let admitted =
+            tracing::info_span!(names::SPAN_ADMIT).in_scope(|| self.gate.admit(&request));
+        match admitted {
             Ok(call) => {
+                let act = tracing::info_span!(names::SPAN_ACT);
                 request.extensions_mut().insert(call);
-                Box::pin(self.inner.clone().oneshot(request))
+                Box::pin(self.inner.clone().oneshot(request).instrument(act))
             }
             Err(error) => {
                 let refused = refuse(error, &request);

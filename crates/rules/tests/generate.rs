@@ -18,18 +18,18 @@ impl FileResolver for Sample {
     }
 }
 
-fn generate(messages: &str) -> Result<String, gavah_rules::RulesError> {
+fn generate(messages: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut resolver = ChainFileResolver::new();
     resolver.add(Sample(messages.to_owned()));
     let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
     resolver.add(IncludeFileResolver::new(proto.into()));
     resolver.add(protox::file::GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
-    compiler
-        .include_imports(true)
-        .open_file("sample.proto")
-        .unwrap();
-    gavah_rules::validators(&compiler.descriptor_pool(), "sample.v1")
+    compiler.include_imports(true).open_file("sample.proto")?;
+    Ok(gavah_rules::validators(
+        &compiler.descriptor_pool(),
+        "sample.v1",
+    )?)
 }
 
 #[test]

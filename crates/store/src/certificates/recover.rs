@@ -35,6 +35,7 @@ impl Store {
                     .filter(Column::State.eq(DocumentState::Active.as_str()))
                     .filter(Column::LeaseUntil.lt(now.as_microsecond()))
                     .order_by_asc(Column::LeaseUntil)
+                    .order_by_asc(Column::Id)
                     .limit(limit)
                     .all(tx)
                     .await?;

@@ -1,0 +1,246 @@
+//! Reference data from a file.
+
+use gavah_domain::institution::InstitutionType;
+use gavah_domain::service::{AgreementState, ServiceCallState, ServiceKind};
+use gavah_domain::tariff::{QuoteBasis, quote};
+use gavah_domain::validity::DocumentKind;
+use gavah_domain::{JalaliDate, Money, MoneyUnit};
+use gavah_store::{Seed, Snapshot, StoreError, TariffSeed};
+use gavah_testkit::fixtures::{self, after, now, operator, tariff_row};
+
+use crate::harness::{HOME, TestStore};
+
+cases! {
+    a_bad_seed_is_refused_and_every_wrong_entry_is_named,
+    a_reference_to_nothing_is_refused_and_named,
+    a_loaded_seed_is_in_the_snapshot,
+    loading_twice_is_the_same_as_loading_once,
+    a_tariff_table_without_rows_is_a_table,
+    a_tariff_year_is_replaced_whole,
+    a_seed_may_refer_to_an_earlier_one,
+}
+
+async fn load(store: &TestStore, seed: &Seed) -> Snapshot {
+    store.load_seed(&operator(now()), seed).await.unwrap();
+    store.snapshot().await.unwrap()
+}
+
+/// What a snapshot says, without its version.
+fn text(snapshot: &Snapshot) -> String {
+    let mut workflows: Vec<_> = snapshot.workflows.values().collect();
+    workflows.sort_by_key(|workflow| &workflow.id);
+    format!(
+        "{:?} {:?} {:?} {workflows:?} {:?}",
+        snapshot.calls, snapshot.agreements, snapshot.terms, snapshot.tariffs
+    )
+}
+
+fn consumer() -> String {
+    format!("institutions/{HOME}")
+}
+
+async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) {
+    let mut seed = fixtures::seed(&[&consumer()]);
+    seed.term[0].kind = "THIRD".to_owned();
+    seed.term[0].academic_year = -5;
+    seed.term[1].end = "1405/13/01".to_owned();
+    seed.workflow[0].service = "SOMETHING".to_owned();
+    seed.workflow[1].rules.payment_position = "LATER".to_owned();
+    seed.call[0].state = "AJAR".to_owned();
+    seed.call[0].opens = "yesterday".to_owned();
+    seed.call[0].eligible_types.push("PRIVATE".to_owned());
+    seed.call[1].closes = Some("1403/12/29".to_owned());
+    seed.call[1].document_kinds.push("POEM".to_owned());
+    seed.call[1].service = String::new();
+    seed.agreement[0].state = "PERHAPS".to_owned();
+    seed.agreement[0].consumers.push("institutions/".to_owned());
+    seed.agreement[1].id = String::new();
+    seed.tariff[0].row = ["VALIDITY_CODE", "ENROLLMENT_CERTIFICATE", "OTHER"]
+        .map(|service| tariff_row(service, -1))
+        .to_vec();
+    seed.tariff[0].row[0].request_type = Some("ISUE".to_owned());
+    seed.tariff[0].row[1].request_type = Some("ISSUE".to_owned());
+    seed.tariff[0].row[1].unit = "TOMAN".to_owned();
+    seed.tariff[0].row[2].institution_type = Some("PRIVATE".to_owned());
+    seed.tariff.push(seed.tariff[0].clone());
+    seed.tariff[1].row.clear();
+    let wrong = seed.check().unwrap_err().0;
+    let expected = [
+        "term[0].kind",
+        "term[0].academic_year",
+        "term[1].start/end",
+        "workflow[0].service",
+        "workflow[1].rules.payment_position",
+        "call[0].state",
+        "call[0].opens",
+        "call[0].eligible_types",
+        "call[1].service",
+        "call[1].closes",
+        "call[1].document_kinds",
+        "agreement[0].state",
+        "agreement[0].consumers",
+        "agreement[1].id",
+        "tariff[0].row[0].request_type",
+        "tariff[0].row[0].amount",
+        "tariff[0].row[1].request_type",
+        "tariff[0].row[1].amount",
+        "tariff[0].row[1].unit",
+        "tariff[0].row[2].service",
+        "tariff[0].row[2].institution_type",
+        "tariff[0].row[2].amount",
+        "tariff[1] is given twice",
+    ];
+    assert_eq!(wrong, expected);
+    let acts = store.acts().await;
+    let loaded = store.load_seed(&operator(now()), &seed).await;
+    let Err(StoreError::Config(text)) = loaded else {
+        panic!("{loaded:?}");
+    };
+    for place in expected {
+        assert!(text.contains(place), "{place}");
+    }
+    assert!(store.snapshot().await.unwrap().terms.terms().is_empty());
+    assert_eq!(store.acts().await, acts);
+}
+
+async fn a_reference_to_nothing_is_refused_and_named(store: TestStore) {
+    for (spoil, place) in [
+        (
+            (|seed| seed.call[1].workflow = "gone".to_owned()) as fn(&mut Seed),
+            "call[1].workflow",
+        ),
+        (
+            |seed| seed.agreement[1].call = "gone".to_owned(),
+            "agreement[1].call",
+        ),
+    ] {
+        let mut seed = fixtures::seed(&[&consumer()]);
+        spoil(&mut seed);
+        let version = store.registry_version().await;
+        let loaded = store.load_seed(&operator(now()), &seed).await;
+        assert!(
+            matches!(&loaded, Err(StoreError::Config(text)) if text.contains(place)),
+            "{loaded:?}"
+        );
+        let snapshot = store.snapshot().await.unwrap();
+        assert!(snapshot.calls.is_empty() && snapshot.workflows.is_empty());
+        assert_eq!(store.registry_version().await, version);
+    }
+}
+
+async fn a_loaded_seed_is_in_the_snapshot(store: TestStore) {
+    let acts = store.acts().await;
+    let version = store.registry_version().await.unwrap();
+    let mut seed = fixtures::seed(&[&consumer(), "callers/single-window"]);
+    seed.call[0].closes = Some("1405/12/29".to_owned());
+    let snapshot = load(&store, &seed).await;
+    assert_eq!(snapshot.version, version + 1);
+    assert_eq!(store.acts().await, acts + 1);
+
+    let ids: Vec<_> = snapshot.calls.iter().map(|call| call.id.as_str()).collect();
+    assert_eq!(ids, ["certificates-1405", "codes-1405"]);
+    let codes = &snapshot.calls[1];
+    assert_eq!(codes.service, ServiceKind::ValidityCode);
+    assert_eq!(codes.state, ServiceCallState::Open);
+    let day = |text| JalaliDate::parse(text).unwrap();
+    assert_eq!(codes.open_time, day("1404/01/01").start_of_day());
+    assert_eq!(codes.close_time, Some(day("1406/01/01").start_of_day()));
+    assert!(codes.eligible_types.contains(&InstitutionType::NonProfit));
+    let kinds = [DocumentKind::Degree, DocumentKind::Transcript];
+    assert_eq!(codes.document_kinds, kinds);
+    assert_eq!(codes.run_off_days, 30);
+
+    assert_eq!(snapshot.agreements.len(), 4);
+    let of_window = snapshot
+        .agreements
+        .iter()
+        .find(|agreement| agreement.id == "codes/callers/single-window")
+        .unwrap();
+    assert_eq!(of_window.consumer, "callers/single-window");
+    assert_eq!(of_window.call_id, "codes-1405");
+    assert_eq!(of_window.state, AgreementState::Active);
+
+    let workflow = &snapshot.workflows["certificate-v1"];
+    assert_eq!(workflow.service, ServiceKind::EnrollmentCertificate);
+    assert_eq!(
+        (workflow.freshness_hours, workflow.auto_confirm),
+        (24, true)
+    );
+    let term = snapshot.terms.current(fixtures::today()).unwrap();
+    assert_eq!(term.id, fixtures::term());
+}
+
+async fn loading_twice_is_the_same_as_loading_once(store: TestStore) {
+    let mut seed = fixtures::seed(&[&consumer()]);
+    seed.tariff[0].row = vec![tariff_row("VALIDITY_CODE", 5)];
+    let once = load(&store, &seed).await;
+    let twice = load(&store, &seed).await;
+    assert_eq!(text(&once), text(&twice));
+    assert_eq!(twice.version, once.version + 1);
+    // A changed entry replaces the one of its id.
+    seed.call[0].state = "CLOSED".to_owned();
+    seed.agreement[0].state = "TERMINATED".to_owned();
+    let thrice = load(&store, &seed).await;
+    assert_eq!(thrice.calls.len(), 2);
+    assert_eq!(thrice.calls[1].state, ServiceCallState::Closed);
+    assert_eq!(thrice.agreements.len(), 2);
+}
+
+async fn a_tariff_table_without_rows_is_a_table(store: TestStore) {
+    let snapshot = load(&store, &fixtures::seed(&[])).await;
+    assert_eq!(snapshot.tariffs.len(), 1);
+    assert_eq!(
+        (snapshot.tariffs[0].year, snapshot.tariffs[0].rows.len()),
+        (1405, 0)
+    );
+    let ask = |year| {
+        let service = ServiceKind::ValidityCode;
+        quote(
+            &snapshot.tariffs,
+            year,
+            service,
+            "ISSUE",
+            InstitutionType::State,
+        )
+    };
+    assert_eq!(ask(1405).unwrap().basis, QuoteBasis::FreeNoTariffRow);
+    assert!(ask(1406).is_err(), "no table is not free");
+}
+
+async fn a_tariff_year_is_replaced_whole(store: TestStore) {
+    let mut seed = fixtures::seed(&[]);
+    seed.tariff[0].row = [70_000, 80_000, 90_000]
+        .map(|amount| tariff_row("VALIDITY_CODE", amount))
+        .to_vec();
+    seed.tariff.push(TariffSeed {
+        year: 1406,
+        legal_reference: "synthetic law of the next year".to_owned(),
+        row: vec![tariff_row("ENROLLMENT_CERTIFICATE", 1)],
+    });
+    load(&store, &seed).await;
+    seed.tariff.truncate(1);
+    seed.tariff[0].row.remove(0);
+    let snapshot = load(&store, &seed).await;
+    let fees: Vec<_> = snapshot.tariffs[0].rows.iter().map(|row| row.fee).collect();
+    let expected = [80_000, 90_000].map(|amount| Money::new(amount, MoneyUnit::IrrCurrent));
+    assert_eq!(fees, expected, "in the order of the file");
+    assert_eq!(snapshot.tariffs[1].year, 1406);
+    assert_eq!(
+        snapshot.tariffs[1].rows.len(),
+        1,
+        "another year is left alone"
+    );
+}
+
+async fn a_seed_may_refer_to_an_earlier_one(store: TestStore) {
+    load(&store, &fixtures::seed(&[])).await;
+    let mut later = Seed {
+        agreement: fixtures::seed(&["callers/hub"]).agreement,
+        ..Seed::default()
+    };
+    later.agreement.truncate(1);
+    store.load_seed(&operator(after(1)), &later).await.unwrap();
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.agreements.len(), 1);
+    assert_eq!(snapshot.calls.len(), 2);
+}

@@ -191,6 +191,16 @@ impl World {
         }
         // Changes of the registry are waited for in many tests.
         put(&mut config, "registry", "poll_ms", 50);
+        // A busy machine is no failure.
+        for (section, key) in [
+            ("limits", "default_deadline_ms"),
+            ("store", "acquire_timeout_ms"),
+            ("store", "statement_timeout_ms"),
+            ("store", "transaction_timeout_ms"),
+            ("store", "commit_timeout_ms"),
+        ] {
+            put(&mut config, section, key, 30_000);
+        }
         WorldBuilder {
             engine,
             config,

@@ -267,6 +267,22 @@ fn content() -> CertificateContent {
 }
 
 #[test]
+fn a_step_names_the_caller_that_took_it_and_nobody_else() {
+    for (actor, named) in [
+        ("callers/window", "callers/window"),
+        ("service/recovery", ""),
+        ("operator/somebody", ""),
+    ] {
+        let step = StoredStep {
+            state: ApplicationState::Issued,
+            change_time: fixtures::now(),
+            actor: actor.to_owned(),
+        };
+        assert_eq!(step_to_pb(&step).actor, named);
+    }
+}
+
+#[test]
 fn an_application_names_its_certificate_once_issued() {
     let step = |state, seconds| StoredStep {
         state,

@@ -1,0 +1,104 @@
+//! A caller with a connection: every method of the contract as one call that gives the answer or the failure.
+
+use gavah_api::v1 as pb;
+use gavah_client::{Client, Failure};
+use gavah_testkit::world::{CallerKind, World};
+use tonic::{Code, Response, Status};
+
+/// What a call came to.
+pub(crate) type Answer<T> = Result<T, Box<Failure>>;
+
+/// A caller with a connection.
+#[derive(Clone)]
+pub(crate) struct Peer(Client);
+
+impl Peer {
+    pub(crate) async fn of(world: &World, kind: CallerKind) -> Self {
+        Self(world.client(kind).await)
+    }
+
+    pub(crate) fn new(client: Client) -> Self {
+        Self(client)
+    }
+}
+
+fn told<T>(answer: Result<Response<T>, Status>) -> Answer<T> {
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| Box::new(Failure::of(&status)))
+}
+
+/// The call was refused with this code and reason.
+#[track_caller]
+pub(crate) fn refused<T>(answer: Answer<T>, code: Code, reason: &str) -> Box<Failure> {
+    match answer {
+        Ok(_) => panic!("not refused with {reason}"),
+        Err(failure) => {
+            assert_eq!(
+                (failure.code, failure.reason.as_deref()),
+                (code, Some(reason)),
+                "{failure}"
+            );
+            failure
+        }
+    }
+}
+
+macro_rules! methods {
+    ($($service:ident { $($method:ident($request:ident) -> $answer:ident,)+ })+) => {
+        impl Peer {
+            $($(
+                pub(crate) async fn $method(&self, request: pb::$request) -> Answer<pb::$answer> {
+                    told(self.0.$service().$method(request).await)
+                }
+            )+)+
+        }
+    };
+}
+
+methods! {
+    registry {
+        who_am_i(WhoAmIRequest) -> WhoAmIResponse,
+        create_institution(CreateInstitutionRequest) -> CreateInstitutionResponse,
+        update_institution(UpdateInstitutionRequest) -> UpdateInstitutionResponse,
+        get_institution(GetInstitutionRequest) -> GetInstitutionResponse,
+        list_institutions(ListInstitutionsRequest) -> ListInstitutionsResponse,
+        create_expert(CreateExpertRequest) -> CreateExpertResponse,
+        update_expert(UpdateExpertRequest) -> UpdateExpertResponse,
+        list_experts(ListExpertsRequest) -> ListExpertsResponse,
+        create_caller(CreateCallerRequest) -> CreateCallerResponse,
+        update_caller(UpdateCallerRequest) -> UpdateCallerResponse,
+        get_caller(GetCallerRequest) -> GetCallerResponse,
+        list_callers(ListCallersRequest) -> ListCallersResponse,
+        add_client_certificate(AddClientCertificateRequest) -> AddClientCertificateResponse,
+        retire_client_certificate(RetireClientCertificateRequest) -> RetireClientCertificateResponse,
+    }
+    records {
+        upsert_enrollment_record(UpsertEnrollmentRecordRequest) -> UpsertEnrollmentRecordResponse,
+        batch_upsert_enrollment_records(BatchUpsertEnrollmentRecordsRequest) -> BatchUpsertEnrollmentRecordsResponse,
+        get_enrollment_record(GetEnrollmentRecordRequest) -> GetEnrollmentRecordResponse,
+        report_enrollment_event(ReportEnrollmentEventRequest) -> ReportEnrollmentEventResponse,
+    }
+    validity_codes {
+        issue_validity_code(IssueValidityCodeRequest) -> IssueValidityCodeResponse,
+        get_validity_code(GetValidityCodeRequest) -> GetValidityCodeResponse,
+        list_validity_codes(ListValidityCodesRequest) -> ListValidityCodesResponse,
+        suspend_validity_code(SuspendValidityCodeRequest) -> SuspendValidityCodeResponse,
+        reinstate_validity_code(ReinstateValidityCodeRequest) -> ReinstateValidityCodeResponse,
+        revoke_validity_code(RevokeValidityCodeRequest) -> RevokeValidityCodeResponse,
+    }
+    certificates {
+        create_enrollment_certificate_application(CreateEnrollmentCertificateApplicationRequest) -> CreateEnrollmentCertificateApplicationResponse,
+        get_enrollment_certificate_application(GetEnrollmentCertificateApplicationRequest) -> GetEnrollmentCertificateApplicationResponse,
+        list_enrollment_certificate_applications(ListEnrollmentCertificateApplicationsRequest) -> ListEnrollmentCertificateApplicationsResponse,
+        get_enrollment_certificate(GetEnrollmentCertificateRequest) -> GetEnrollmentCertificateResponse,
+        list_enrollment_certificates(ListEnrollmentCertificatesRequest) -> ListEnrollmentCertificatesResponse,
+        suspend_enrollment_certificate(SuspendEnrollmentCertificateRequest) -> SuspendEnrollmentCertificateResponse,
+        reinstate_enrollment_certificate(ReinstateEnrollmentCertificateRequest) -> ReinstateEnrollmentCertificateResponse,
+        revoke_enrollment_certificate(RevokeEnrollmentCertificateRequest) -> RevokeEnrollmentCertificateResponse,
+    }
+    validation {
+        validate_code(ValidateCodeRequest) -> ValidateCodeResponse,
+        batch_validate_codes(BatchValidateCodesRequest) -> BatchValidateCodesResponse,
+    }
+}

@@ -39,7 +39,7 @@ impl EnrollmentCertificateService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let input = certificate::get_application(&message, call.caller.class)?;
-            let stored = certificates::get_application(&self.app, &call, &input).await?;
+            let stored = certificates::read::get_application(&self.app, &call, &input).await?;
             let application = Some(certificate::application_to_pb(&stored));
             Ok(pb::GetEnrollmentCertificateApplicationResponse { application })
         };
@@ -55,7 +55,7 @@ impl EnrollmentCertificateService for Services {
         let act = async {
             let known = self.app.known(&call);
             let input = certificate::list_applications(message, call.caller.class, &known)?;
-            let rows = certificates::list_applications(&self.app, &call, &input).await?;
+            let rows = certificates::read::list_applications(&self.app, &call, &input).await?;
             let (rows, next_page_token) = input.page.cut(rows, certificate::application_place);
             let applications = rows.iter().map(certificate::application_to_pb).collect();
             Ok(pb::ListEnrollmentCertificateApplicationsResponse {
@@ -74,7 +74,7 @@ impl EnrollmentCertificateService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let input = certificate::get_certificate(&message, call.caller.class)?;
-            let stored = certificates::get_certificate(&self.app, &call, &input).await?;
+            let stored = certificates::read::get_certificate(&self.app, &call, &input).await?;
             let enrollment_certificate = Some(certificate::certificate_to_pb(&stored));
             Ok(pb::GetEnrollmentCertificateResponse {
                 enrollment_certificate,
@@ -92,7 +92,7 @@ impl EnrollmentCertificateService for Services {
         let act = async {
             let known = self.app.known(&call);
             let input = certificate::list_certificates(message, call.caller.class, &known)?;
-            let rows = certificates::list_certificates(&self.app, &call, &input).await?;
+            let rows = certificates::read::list_certificates(&self.app, &call, &input).await?;
             let (rows, next_page_token) = input.page.cut(rows, certificate::certificate_place);
             let enrollment_certificates = rows.iter().map(certificate::certificate_to_pb).collect();
             Ok(pb::ListEnrollmentCertificatesResponse {
@@ -111,7 +111,7 @@ impl EnrollmentCertificateService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let input = change::suspend_certificate(message)?;
-            let stored = certificates::change(&self.app, &call, input).await?;
+            let stored = certificates::read::change(&self.app, &call, input).await?;
             let enrollment_certificate = stored.as_ref().map(certificate::certificate_to_pb);
             Ok(pb::SuspendEnrollmentCertificateResponse {
                 enrollment_certificate,
@@ -128,7 +128,7 @@ impl EnrollmentCertificateService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let input = change::reinstate_certificate(message)?;
-            let stored = certificates::change(&self.app, &call, input).await?;
+            let stored = certificates::read::change(&self.app, &call, input).await?;
             let enrollment_certificate = stored.as_ref().map(certificate::certificate_to_pb);
             Ok(pb::ReinstateEnrollmentCertificateResponse {
                 enrollment_certificate,
@@ -145,7 +145,7 @@ impl EnrollmentCertificateService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let input = change::revoke_certificate(message)?;
-            let stored = certificates::change(&self.app, &call, input).await?;
+            let stored = certificates::read::change(&self.app, &call, input).await?;
             let enrollment_certificate = stored.as_ref().map(certificate::certificate_to_pb);
             Ok(pb::RevokeEnrollmentCertificateResponse {
                 enrollment_certificate,

@@ -113,6 +113,26 @@ async fn a_fresh_record_becomes_a_signed_certificate_in_one_call(world: &mut Wor
         .await
         .unwrap();
     assert_eq!(listed.applications.len(), 1);
+
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let last_day = certificate.valid_until_date.unwrap();
+    let last_day = JalaliDate::new(
+        last_day.year,
+        last_day.month.try_into().unwrap(),
+        last_day.day.try_into().unwrap(),
+    );
+    let minute = jiff::SignedDuration::from_mins(1);
+    let end = last_day.unwrap().end_exclusive();
+    for (at, reason) in [
+        (end - minute, pb::VerdictReason::Ok),
+        (end, pb::VerdictReason::Expired),
+    ] {
+        world
+            .clock()
+            .advance(at.duration_since(world.now()) + minute / 2);
+        let told = verdict(&hub, question(&certificate.code)).await;
+        assert_eq!(told.reason(), reason);
+    }
 }
 
 #[track_caller]

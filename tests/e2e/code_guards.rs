@@ -2,7 +2,7 @@
 
 use gavah_api::v1 as pb;
 use gavah_domain::{CodeScheme, SystemEntropy, ValidityCode};
-use gavah_store::{Seed, TariffRowSeed};
+use gavah_store::Seed;
 use gavah_testkit::world::{
     CODE_CALL, CallerKind, EXPERT, Engine, INACTIVE_EXPERT, INELIGIBLE, OTHER_UNIVERSITY,
     UNIVERSITY, World,
@@ -28,19 +28,16 @@ cases_of_any_engine! {
     an_institution_of_an_ineligible_type_is_told_its_type,
     a_closed_institution_gets_no_code,
     a_kind_of_document_outside_the_call_gets_no_code,
-    what_has_no_row_in_the_tariff_is_free_and_says_so,
-    a_row_of_the_tariff_that_costs_something_is_not_paid_by_silence,
-    a_row_of_the_tariff_that_costs_nothing_is_free,
 }
 
 type Issued = Answer<pb::IssueValidityCodeResponse>;
 
-async fn university(world: &World) -> Peer {
+pub(crate) async fn university(world: &World) -> Peer {
     Peer::of(world, CallerKind::University).await
 }
 
 /// The refusal, and that it left nothing behind.
-async fn refused_without_trace(
+pub(crate) async fn refused_without_trace(
     world: &World,
     peer: &Peer,
     request: pb::IssueValidityCodeRequest,
@@ -55,7 +52,7 @@ async fn refused_without_trace(
 }
 
 /// Changes the reference data and waits until the server goes by it: until then codes are issued.
-async fn refused_after(
+pub(crate) async fn refused_after(
     world: &mut World,
     reason: &str,
     change: impl FnOnce(&mut Seed),
@@ -357,71 +354,8 @@ async fn a_person_has_one_live_code_for_each_document(world: &mut World) {
 }
 
 #[track_caller]
-fn issued(answer: Issued) -> pb::ValidityCode {
+pub(crate) fn issued(answer: Issued) -> pb::ValidityCode {
     answer.unwrap().validity_code.unwrap()
-}
-
-async fn what_has_no_row_in_the_tariff_is_free_and_says_so(world: &mut World) {
-    let answer = university(world)
-        .await
-        .issue_validity_code(issue(world, UNIVERSITY))
-        .await;
-    let quote = issued(answer).quote.unwrap();
-    let year = world.today().year();
-    assert_eq!(quote.basis(), pb::QuoteBasis::FreeNoTariffRow);
-    assert_eq!(quote.budget_year, year);
-    assert_eq!(quote.fee, None);
-    assert!(
-        quote.evidence.contains(&year.to_string()),
-        "{}",
-        quote.evidence
-    );
-}
-
-fn row(amount: i64) -> TariffRowSeed {
-    gavah_testkit::fixtures::tariff_row("VALIDITY_CODE", amount)
-}
-
-async fn a_row_of_the_tariff_that_costs_something_is_not_paid_by_silence(world: &mut World) {
-    let failure = refused_after(world, "PAYMENT_REQUIRED", |seed| {
-        seed.tariff[0].row.push(row(500_000));
-    })
-    .await;
-    assert_eq!(
-        failure.metadata["budget_year"],
-        world.today().year().to_string()
-    );
-    assert!(failure.metadata["legal_reference"].contains("synthetic law, row 1"));
-}
-
-async fn a_row_of_the_tariff_that_costs_nothing_is_free(world: &mut World) {
-    let peer = university(world).await;
-    world.reseed(|seed| seed.tariff[0].row.push(row(0))).await;
-    soon("the new table", async || {
-        let answer = peer.issue_validity_code(issue(world, UNIVERSITY)).await;
-        let quote = issued(answer).quote.unwrap();
-        (quote.basis() == pb::QuoteBasis::ZeroRow).then_some(())
-    })
-    .await;
-}
-
-#[test]
-fn without_a_tariff_table_of_the_year_nothing_is_free() {
-    let world = World::builder(Engine::Sqlite).seed(|seed| seed.tariff[0].year -= 1);
-    run_on(world, async |world: &mut World| {
-        let failure = refused_without_trace(
-            world,
-            &university(world).await,
-            issue(world, UNIVERSITY),
-            Code::FailedPrecondition,
-            "TARIFF_YEAR_NOT_LOADED",
-        )
-        .await;
-        assert_eq!(
-            failure.metadata["budget_year"],
-            world.today().year().to_string()
-        );
-    });
 }
 
 fn a_code_that_has_expired_makes_room_for_another(engine: Engine) {

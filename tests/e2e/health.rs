@@ -213,7 +213,8 @@ fn a_server_that_stops_says_so_finishes_what_it_began_and_begins_nothing_new() {
 
             world.node(0).begin_stop();
             assert_eq!(next(&mut watched).await, Some(ServingStatus::NotServing));
-            drop(watched);
+            // The last word: who goes on watching does not keep the server from going.
+            assert_eq!(next(&mut watched).await, None);
             let reason = soon("not ready", async || {
                 let (status, body) = probe(world, "/readyz").await?;
                 status.contains("503").then_some(body)

@@ -146,3 +146,31 @@ fn one_chain_grows_from_the_acts_of_both_nodes() {
         issued.unwrap();
     });
 }
+
+#[test]
+fn batches_of_the_same_students_do_not_get_in_each_others_way() {
+    on_two_nodes(async |world: &mut World| {
+        let universities = both(world, CallerKind::University).await;
+        let mut records: Vec<_> = (0..200).map(|_| record(world, UNIVERSITY)).collect();
+        let mut batches = Vec::new();
+        for _ in 0..4 {
+            records.reverse();
+            batches.push(pb::BatchUpsertEnrollmentRecordsRequest {
+                request_id: request_id(),
+                validate_only: false,
+                records: records.clone(),
+            });
+        }
+        let answers = together(batches.len(), |index| {
+            let (peer, batch) = (universities[index % 2].clone(), batches[index].clone());
+            async move { peer.batch_upsert_enrollment_records(batch).await.unwrap() }
+        })
+        .await;
+        for row in answers.iter().flat_map(|answer| &answer.rows) {
+            assert_eq!(row.status.as_ref().unwrap().code, 0);
+        }
+        let mut raw = Raw::to(world).await;
+        let count = raw.number("SELECT count(*) FROM enrollment_record").await;
+        assert_eq!(count, 200);
+    });
+}

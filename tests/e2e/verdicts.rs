@@ -7,6 +7,7 @@ use prost::Message;
 
 use crate::messages::{FATHER_NAME, apply, issue, national_code, person, question, record, upsert};
 use crate::peer::Peer;
+use crate::raw::Raw;
 
 cases! {
     a_batch_of_a_thousand_is_answered_in_order,
@@ -18,6 +19,7 @@ cases_of_any_engine! {
     who_asks_decides_how_much_of_a_validity_code_is_told,
     who_asks_decides_how_much_of_a_certificate_is_told,
     a_code_claimed_for_another_person_tells_nothing_of_its_own,
+    what_replaced_a_document_is_told_to_its_owner_only,
 }
 
 /// Validates as the hub.
@@ -220,6 +222,29 @@ async fn a_code_claimed_for_another_person_tells_nothing_of_its_own(world: &mut 
         assert_eq!(verdict.outcome(), pb::Outcome::NotValid);
         assert_eq!(verdict.reason(), pb::VerdictReason::SubjectMismatch);
         assert_eq!(verdict.document, None, "{kind:?}");
+    }
+}
+
+async fn what_replaced_a_document_is_told_to_its_owner_only(world: &mut World) {
+    let (_, old) = issued(world).await;
+    let (_, new) = issued(world).await;
+    // No method replaces a document yet.
+    let mut raw = Raw::to(world).await;
+    raw.run(&format!(
+        "UPDATE validity_code SET state = 'SUPERSEDED', \
+         superseded_by = (SELECT id FROM validity_code WHERE code = '{}') WHERE code = '{}'",
+        new.code, old.code
+    ))
+    .await;
+    for kind in ASKERS {
+        let peer = Peer::of(world, kind).await;
+        let verdict = verdict(&peer, question(&old.code)).await;
+        assert_eq!(verdict.reason(), pb::VerdictReason::Superseded);
+        let told = match kind {
+            CallerKind::University => new.name.as_str(),
+            _ => "",
+        };
+        assert_eq!(verdict.superseded_by, told, "{kind:?}");
     }
 }
 

@@ -186,7 +186,7 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// Where [`write`] put things.
+/// Where [`write()`] put things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// `<stem>.pem`

@@ -172,7 +172,7 @@ impl Server {
         let (stop_serving, serving) = watch::channel(false);
         let (stop_tasks, tasks_running) = watch::channel(false);
         let draining = Draining::default();
-        let health = HealthReporter::new();
+        let mut health = HealthReporter::new();
         tell(&health, ServingStatus::NotServing).await;
         let routes = self.routes(&health)?;
         let limits = &self.config.limits;
@@ -242,6 +242,10 @@ impl Server {
         tracing::info!("draining");
         // Nobody listens any more only when the server has ended.
         let _ = stop_serving.send(true);
+        // Those who watch have been told: now their streams end, which would else hold the drain to its last moment.
+        for service in SERVICES {
+            health.clear_service_status(service).await;
+        }
         if !grpc.is_finished()
             && tokio::time::timeout(limits.drain_grace(), &mut grpc)
                 .await

@@ -5,7 +5,7 @@
 //! a trace id either way. Metrics wait to be asked for: [`render_metrics`].
 //!
 //! Of other crates only warnings are logged, and of those that could print a statement, a header or a message
-//! ([`SILENT`]) nothing at all.
+//! (`SILENT`) nothing at all.
 
 use std::fmt;
 use std::io;

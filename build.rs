@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::BoundedCodec")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .skip_debug(
             messages

@@ -12,8 +12,10 @@ pub mod v1 {
     tonic::include_proto!("gavah.v1");
 }
 
+mod codec;
 mod rules;
 
+pub use codec::{BoundedCodec, BoundedDecoder};
 pub use rules::{FieldPath, Rule, RuleViolation, Validate, is_uuid};
 
 include!(concat!(env!("OUT_DIR"), "/validate.rs"));

@@ -92,7 +92,15 @@ async fn a_paused_caller_is_refused_on_its_open_connection_until_it_is_active_ag
     let organization = Peer::of(world, CallerKind::Organization).await;
     let university = Peer::of(world, CallerKind::University).await;
     who_am_i(&university).await.unwrap();
+    // Paused and active again, then retired.
     for state in [pb::CallerState::Paused, pb::CallerState::Retired] {
+        set_state(
+            &organization,
+            CallerKind::University,
+            pb::CallerState::Active,
+        )
+        .await;
+        who_am_i(&university).await.unwrap();
         set_state(&organization, CallerKind::University, state).await;
         // On the node that wrote it, from the next call on.
         refused(
@@ -101,14 +109,23 @@ async fn a_paused_caller_is_refused_on_its_open_connection_until_it_is_active_ag
             "CALLER_NOT_ACTIVE",
         );
         assert_others_are_served(world, &hub).await;
-        set_state(
-            &organization,
-            CallerKind::University,
-            pb::CallerState::Active,
-        )
-        .await;
-        who_am_i(&university).await.unwrap();
     }
+    // Retired is for good.
+    let name = format!("callers/{}", CallerKind::University.id());
+    let read = organization.get_caller(pb::GetCallerRequest { name }).await;
+    let revived = pb::UpdateCallerRequest {
+        request_id: request_id(),
+        validate_only: false,
+        caller: Some(pb::Caller {
+            state: pb::CallerState::Active.into(),
+            ..read.unwrap().caller.unwrap()
+        }),
+    };
+    refused(
+        organization.update_caller(revived).await,
+        Code::FailedPrecondition,
+        "STATE_TRANSITION_NOT_ALLOWED",
+    );
 }
 
 async fn a_retired_certificate_is_refused_on_its_open_connection(world: &mut World) {

@@ -14,6 +14,7 @@ cases_of_any_engine! {
     what_is_no_message_is_refused_as_the_callers_mistake,
     metadata_over_the_limit_is_refused,
     a_batch_of_too_many_rows_is_refused_whole,
+    a_small_message_that_unfolds_to_very_many_rows_is_refused_before_it_does,
 }
 
 const ISSUE: &str = "/gavah.v1.ValidityCodeService/IssueValidityCode";
@@ -47,6 +48,16 @@ async fn a_message_over_the_limit_is_refused_and_bulk_services_take_more(world: 
     refused(answer, Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
     // The connection goes on.
     wire.send(ISSUE, &issue(world, UNIVERSITY)).await.unwrap();
+}
+
+async fn a_small_message_that_unfolds_to_very_many_rows_is_refused_before_it_does(
+    world: &mut World,
+) {
+    let wire = Wire::of(world, CallerKind::University).await;
+    // Two bytes an empty row: the third field, of length nothing.
+    let rows = [0x1a, 0x00].repeat(1_000_000);
+    let answer = wire.send_with(BATCH, rows, &[]).await;
+    refused(answer, Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
 }
 
 async fn what_is_no_message_is_refused_as_the_callers_mistake(world: &mut World) {

@@ -126,10 +126,7 @@ fn assert_no_secret(verdict: &pb::Verdict, subject: &pb::Subject, program: &pb::
 }
 
 fn assert_disclosed(kind: CallerKind, document: &pb::DisclosedDocument, name: &str) {
-    let whole = matches!(
-        kind,
-        CallerKind::University | CallerKind::Organization | CallerKind::Auditor
-    );
+    let whole = matches!(kind, CallerKind::University | CallerKind::Organization);
     if whole {
         assert_eq!(document.subject_name_fa, "آزمایشی ساختگی", "{kind:?}");
         assert!(!document.subject_name_masked, "{kind:?}");

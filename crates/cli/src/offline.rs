@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use gavah_domain::SystemEntropy;
 use gavah_server::config::Config;
-use gavah_store::{ActContext, Store};
+use gavah_store::{ActContext, Store, StoreLimits};
 
 use crate::connection::now;
 use crate::problem::Problem;
@@ -42,6 +43,18 @@ pub(crate) async fn open(config: &Config) -> Result<Store, Problem> {
     let entropy = Arc::new(SystemEntropy);
     let store = &config.store;
     Ok(Store::open(&store.store_config(), store.limits(), entropy).await?)
+}
+
+/// Opens the store with time for work over all of it.
+pub(crate) async fn open_patiently(config: &Config) -> Result<Store, Problem> {
+    let hours = Duration::from_secs(6 * 3600);
+    let limits = StoreLimits {
+        statement: hours,
+        transaction: hours,
+        ..config.store.limits()
+    };
+    let entropy = Arc::new(SystemEntropy);
+    Ok(Store::open(&config.store.store_config(), limits, entropy).await?)
 }
 
 /// An act of the operator, now.

@@ -257,9 +257,9 @@ pub fn verdict_at(
 text_enum! {
     /// Who asks, as far as it decides what is told of a document.
     pub enum Audience {
-        /// Whose document it is: the institution that issued it, or the window asking for the subject.
+        /// Whose document it is: the institution that issued it.
         Owner = "OWNER",
-        /// The Organization, and the auditors who may read all it holds.
+        /// The Organization.
         Organization = "ORGANIZATION",
         /// Everybody else.
         Other = "OTHER",
@@ -282,11 +282,12 @@ pub const fn audience(class: CallerClass, owns: bool) -> Audience {
         CallerClass::University | CallerClass::CentralBody | CallerClass::SingleWindow if owns => {
             Audience::Owner
         }
-        CallerClass::Organization | CallerClass::Auditor => Audience::Organization,
+        CallerClass::Organization => Audience::Organization,
         CallerClass::University
         | CallerClass::CentralBody
         | CallerClass::SingleWindow
         | CallerClass::NationalHub
+        | CallerClass::Auditor
         | CallerClass::Monitor => Audience::Other,
     }
 }

@@ -230,7 +230,7 @@ fn only_classes_that_can_own_a_document_become_its_owner() {
         (C::CentralBody, A::Owner, A::Other),
         (C::NationalHub, A::Other, A::Other),
         (C::Organization, A::Organization, A::Organization),
-        (C::Auditor, A::Organization, A::Organization),
+        (C::Auditor, A::Other, A::Other),
         (C::Monitor, A::Other, A::Other),
     ];
     assert_eq!(table.len(), C::ALL.len());

@@ -14,7 +14,7 @@ fn page() -> String {
          Every error is a gRPC status with these details:\n\n\
          | detail | content |\n|---|---|\n\
          | `google.rpc.ErrorInfo` | `reason` as below, `domain` `gavah`, `metadata.trace_id`, and what the reason names (a state, a level, a type, a resource of the caller's own) |\n\
-         | `google.rpc.BadRequest` | for `INVALID_ARGUMENT`: every violation at once, each with field path and reason; when the details would grow past 6 KiB, the first ones and `metadata.violations_total` |\n\
+         | `google.rpc.BadRequest` | for `INVALID_ARGUMENT`: every violation at once, each with field path and reason; where they would take more than 4 KiB, the first ones and `metadata.violations_total` |\n\
          | `google.rpc.LocalizedMessage` | twice: `fa-IR` and `en-US` |\n\
          | `google.rpc.RetryInfo` | where waiting helps |\n\n\
          No message carries personal data or a code. A negative verdict of `ValidationService` is not an error.\n\n\

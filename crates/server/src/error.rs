@@ -45,6 +45,18 @@ impl Refusal {
     }
 }
 
+impl AppError {
+    /// What went wrong, for the service's own log: never for a caller.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Invalid(_) | Self::Refused(_) => self.to_string(),
+            Self::Store(error) => error.to_string(),
+            Self::Internal(text) => (*text).to_owned(),
+        }
+    }
+}
+
 impl From<Refusal> for AppError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

@@ -92,6 +92,9 @@ pub enum StartError {
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Entropy,
+    /// The listener ended without being told to.
+    #[error("the gRPC server ended by itself")]
+    Ended,
     /// The contract's descriptor cannot be served.
     #[error("reflection: {0}")]
     Reflection(String),
@@ -167,7 +170,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`StartError::Reflection`] before anything is served.
+    /// [`StartError::Reflection`] before anything is served, [`StartError::Ended`]
+    /// when the listener ended by itself.
     pub async fn serve_until(self, signal: impl Future<Output = ()>) -> Result<(), StartError> {
         let (stop_serving, serving) = watch::channel(false);
         let (stop_tasks, tasks_running) = watch::channel(false);
@@ -232,9 +236,13 @@ impl Server {
         readiness.set_ready();
         tracing::info!(address = %self.address, probes = %self.probes_address, "serving");
 
+        let mut ended_by_itself = false;
         tokio::select! {
             () = signal => {}
-            _ = &mut grpc => tracing::error!("the gRPC server ended by itself"),
+            _ = &mut grpc => {
+                tracing::error!("the gRPC server ended by itself");
+                ended_by_itself = true;
+            }
         }
         readiness.set_not_ready("draining");
         tell(&health, ServingStatus::NotServing).await;
@@ -258,6 +266,9 @@ impl Server {
         while tasks.join_next().await.is_some() {}
         self.app.store.close().await;
         tracing::info!("stopped");
+        if ended_by_itself {
+            return Err(StartError::Ended);
+        }
         Ok(())
     }
 

@@ -21,6 +21,9 @@ pub const TRANSACTION_SECONDS: &str = "gavah_store_transaction_duration_seconds"
 /// Tries of one transaction before a conflict is told to the caller.
 const TRIES: u32 = 4;
 
+/// How early before a deadline the database may end a statement because of it.
+const DEADLINE_SLACK: Duration = Duration::from_millis(100);
+
 /// How a transaction's work ends.
 pub(crate) enum Done<T> {
     /// Commit.
@@ -67,6 +70,7 @@ impl Store {
         }
         .instrument(span)
         .await;
+        let result = result.map_err(|error| self.whose(error));
         let outcome = if result.is_ok() { "ok" } else { "error" };
         metrics::counter!(TRANSACTIONS, "name" => name, "outcome" => outcome).increment(1);
         metrics::histogram!(TRANSACTION_SECONDS, "name" => name)
@@ -162,7 +166,18 @@ impl Store {
         in_time(limit)?;
         timeout_at(limit, read.instrument(span))
             .await
-            .map_err(|_| StoreError::Timeout)?
+            .unwrap_or(Err(StoreError::Timeout))
+            .map_err(|error| self.whose(error))
+    }
+
+    /// A limit that passed was either the call's deadline or the store's own: the
+    /// caller learns of a deadline only when it was its own.
+    fn whose(&self, error: StoreError) -> StoreError {
+        let own = |deadline: Instant| deadline <= Instant::now() + DEADLINE_SLACK;
+        match error {
+            StoreError::Timeout if !self.deadline.is_some_and(own) => StoreError::Unavailable,
+            error => error,
+        }
     }
 
     /// The earlier of the call's deadline and `limit` from now.

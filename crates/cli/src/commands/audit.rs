@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::offline::ConfigFlag;
+use crate::offline::{ConfigFlag, open_patiently};
 use crate::output::Output;
 use crate::problem::Problem;
 
@@ -22,7 +22,7 @@ pub(crate) struct VerifyArgs {
 
 pub(crate) async fn run(command: &AuditCommand, output: Output) -> Result<Exit, Problem> {
     let AuditCommand::Verify(args) = command;
-    let store = args.config.store().await?;
+    let store = open_patiently(&args.config.load()?).await?;
     let report = store.verify_chain().await;
     store.close().await;
     let report = report?;

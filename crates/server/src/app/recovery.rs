@@ -41,7 +41,8 @@ pub async fn recover(app: &App) -> Result<usize, AppError> {
         match resume(app, &context, &certificate).await {
             Ok(()) => settled += 1,
             Err(error) => {
-                tracing::error!(certificate = %certificate.id, %error, "an intent could not be recovered");
+                let cause = error.cause();
+                tracing::error!(certificate = %certificate.id, cause, "an intent could not be recovered");
             }
         }
     }
@@ -60,26 +61,22 @@ pub(super) async fn resume(
     context: &ActContext,
     certificate: &StoredCertificate,
 ) -> Result<(), AppError> {
-    // The claim was made with the intent.
-    let context = ActContext {
-        claim: None,
-        ..context.clone()
-    };
     let hash = app.subject_hash(&certificate.content.subject.person_id);
     if let Err(reason) = guards(app, certificate).await? {
         app.store
-            .cancel_intent(&context, certificate.id, reason.as_str(), &hash)
+            .cancel_intent(context, certificate.id, reason.as_str(), &hash)
             .await?;
         return Ok(());
     }
     if let Some(recorded) = app.store.intent(certificate.id, hash).await? {
-        sign_and_finish(app, &context, recorded).await?;
+        sign_and_finish(app, context, recorded).await?;
     }
     Ok(())
 }
 
 /// What must still hold before a recorded certificate is signed late: enrollment
-/// and blocks. How fresh the record was is settled by then.
+/// in its term, no block, the same name. How fresh the record was is settled by
+/// then.
 async fn guards(
     app: &App,
     certificate: &StoredCertificate,
@@ -102,12 +99,21 @@ async fn guards(
         .await?
         .map(|stored| stored.record)
         .filter(|record| record.subject.person_id == certificate.content.subject.person_id);
+    let name = &certificate.content.subject.name;
     Ok(match record {
         None => Err(Reason::EnrollmentRecordNotFound),
         Some(record) if record.status != EnrollmentStatus::Studying => {
             Err(Reason::EnrollmentNotActive)
         }
+        Some(record)
+            if record.current_term != certificate.content.term || record.registered_units == 0 =>
+        {
+            Err(Reason::EnrollmentNotActive)
+        }
         Some(record) if !record.blocks.is_empty() => Err(Reason::ReleaseBlocked),
+        Some(record) if !record.subject.name.same_by_match_key(name) => {
+            Err(Reason::SubjectMismatch)
+        }
         Some(_) => Ok(()),
     })
 }

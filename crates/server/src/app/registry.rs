@@ -1,7 +1,7 @@
 //! Institutions, experts, callers and their client certificates.
 
 use gavah_domain::Reason;
-use gavah_domain::caller::{CallerClass, CallerId};
+use gavah_domain::caller::{CallerClass, CallerId, CallerState};
 use gavah_domain::institution::{InstitutionCode, InstitutionType};
 use gavah_store::{RegistryChange, StoredCaller, StoredExpert, StoredInstitution};
 
@@ -64,6 +64,13 @@ pub async fn update_institution(
         let stored = call.snapshot.institutions.get(new.code.as_str());
         let stored = stored.ok_or(Reason::ResourceNotFound)?;
         check_etag(input.etag, stored.version)?;
+        let taken = |alias: &String| {
+            let holder = call.snapshot.institution(alias);
+            holder.is_some_and(|holder| holder.institution.code != new.code)
+        };
+        if new.aliases.iter().any(taken) {
+            return Err(Reason::ResourceAlreadyExists.into());
+        }
         known_references(call, &input)?;
         return Ok(None);
     }
@@ -261,6 +268,9 @@ pub async fn update_caller(
     if input.head.validate_only {
         let stored = call.snapshot.caller(id).ok_or(Reason::ResourceNotFound)?;
         check_etag(input.etag, stored.version)?;
+        if stored.state == CallerState::Retired && new.state != CallerState::Retired {
+            return Err(Reason::StateTransitionNotAllowed.into());
+        }
         return Ok(None);
     }
     let context = context(call, &input.head, None, app.clock.now());
@@ -416,6 +426,7 @@ async fn settle(app: &App, change: RegistryChange) -> Result<(), AppError> {
             Err(Reason::ResourceNotFound.into())
         }
         RegistryChange::EtagMismatch => Err(Reason::EtagMismatch.into()),
+        RegistryChange::Retired => Err(Reason::StateTransitionNotAllowed.into()),
         RegistryChange::TooMany => Err(Reason::TooManyActiveCertificates.into()),
     }
 }

@@ -89,12 +89,6 @@ impl Store {
         context: &ActContext,
         signed: &Signed,
     ) -> Result<StoredCertificate, StoreError> {
-        // The claim was made with the intent.
-        let context = ActContext {
-            claim: None,
-            ..context.clone()
-        };
-        let context = &context;
         self.run_tx("finish_certificate", |tx, _| {
             Box::pin(async move {
                 use enrollment_certificate::Column;

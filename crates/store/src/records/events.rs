@@ -97,7 +97,9 @@ impl Store {
                     stored.record.status = event.kind.status();
                     stored.record.status_effective_date = Some(event.effective_date);
                     stored.record.as_of_time = event.as_of_time;
-                    stored.record.receive_time = context.now;
+                    // An event says nothing of blocks, units or names: what the
+                    // record says of them is as old as before.
+                    stored.record.receive_time = existing.record.fresh_since();
                     replace(tx, &existing, &stored).await?;
                 }
                 let act = Act {

@@ -81,6 +81,10 @@ impl Store {
                 if etag.is_some_and(|etag| etag != row.version) {
                     return Ok(Done::Abandon(RegistryChange::EtagMismatch));
                 }
+                let retired = CallerState::Retired;
+                if row.state == retired.as_str() && state != retired {
+                    return Ok(Done::Abandon(RegistryChange::Retired));
+                }
                 use caller::Column;
                 let updated = caller::Entity::update_many()
                     .col_expr(Column::DisplayName, Expr::value(display_name))
@@ -137,7 +141,11 @@ impl Store {
                     return Ok(Done::Abandon(RegistryChange::Exists));
                 }
                 touch(tx, &row, now).await?;
-                let act = caller_act(id, "ADD_CERTIFICATE", &row.state, &row.state);
+                let act = Act {
+                    // Which one: the fingerprint of a certificate is no secret.
+                    reason: fingerprint.to_owned(),
+                    ..caller_act(id, "ADD_CERTIFICATE", &row.state, &row.state)
+                };
                 self.append(tx, context, act).await?;
                 Ok(Done::Commit(RegistryChange::Done))
             })
@@ -175,7 +183,11 @@ impl Store {
                     return Ok(Done::Abandon(RegistryChange::NotFound));
                 }
                 touch(tx, &row, now).await?;
-                let act = caller_act(id, "RETIRE_CERTIFICATE", &row.state, &row.state);
+                let act = Act {
+                    // Which one: the fingerprint of a certificate is no secret.
+                    reason: fingerprint.to_owned(),
+                    ..caller_act(id, "RETIRE_CERTIFICATE", &row.state, &row.state)
+                };
                 self.append(tx, context, act).await?;
                 Ok(Done::Commit(RegistryChange::Done))
             })

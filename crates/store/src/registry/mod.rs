@@ -96,6 +96,8 @@ pub enum RegistryChange {
     NotFound,
     /// It changed since the caller read it.
     EtagMismatch,
+    /// The caller is retired, which is for good.
+    Retired,
     /// Two client certificates are active already.
     TooMany,
     /// It names an institution that is not registered.

@@ -111,6 +111,14 @@ fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
     wrong.unless(service.is_ok(), || format!("{at}.service"));
     let position = workflow.rules.payment_position.parse::<PaymentPosition>();
     wrong.unless(position.is_ok(), || format!("{at}.rules.payment_position"));
+    // The service has no reviews: a workflow that asks for one must not be run
+    // as if it did not.
+    wrong.unless(workflow.rules.auto_confirm, || {
+        format!("{at}.rules.auto_confirm")
+    });
+    wrong.unless(!workflow.rules.organization_review, || {
+        format!("{at}.rules.organization_review")
+    });
 }
 
 fn check_call(call: &CallSeed, at: &str, wrong: &mut Wrong) {

@@ -119,7 +119,9 @@ async fn an_event_sets_the_records_status(store: TestStore) {
     expected.record.status = EnrollmentStatus::Graduated;
     expected.record.status_effective_date = Some(fixtures::today());
     expected.record.as_of_time = after(1);
-    expected.record.receive_time = after(2);
+    // Units, blocks and names are no fresher than before.
+    expected.record.receive_time = known.record.fresh_since();
+    assert_eq!(expected.record.fresh_since(), known.record.fresh_since());
     let done = EventReport::Done {
         record: Box::new(expected.clone()),
         applied: true,

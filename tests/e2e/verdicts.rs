@@ -36,6 +36,10 @@ async fn reason(peer: &Peer, code: &str) -> pb::VerdictReason {
     assert_eq!(verdict.outcome(), expected);
     assert!(!verdict.explanation_fa.is_empty() && !verdict.explanation_en.is_empty());
     assert!(verdict.status_as_of.is_some());
+    assert!(
+        verdict.receipt.len() >= 32,
+        "a receipt names the call's trace"
+    );
     verdict.reason()
 }
 

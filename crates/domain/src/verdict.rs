@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    caller::CallerClass, code::ValidityCode, document::DocumentState, enums::text_enum,
+    Reason, caller::CallerClass, code::ValidityCode, document::DocumentState, enums::text_enum,
     identity::PersonId,
 };
 
@@ -165,7 +165,46 @@ pub struct StoredDocument<'a> {
     pub issuer_active: bool,
 }
 
+/// The code of a judgement that holds.
+const OK: &str = VerdictReason::Ok.as_str();
+
 impl Verdict {
+    /// Why integrity was judged as it was.
+    #[must_use]
+    pub const fn integrity_code(&self) -> &'static str {
+        match self.integrity {
+            Judgement::Valid => OK,
+            Judgement::Invalid => self.reason.as_str(),
+            Judgement::Skipped => "",
+            Judgement::Error if matches!(self.reason, VerdictReason::StatusUnavailable) => {
+                VerdictReason::StatusUnavailable.as_str()
+            }
+            Judgement::Error => VerdictReason::CheckDigit.as_str(),
+        }
+    }
+
+    /// Why the status was judged as it was; empty when it was not.
+    #[must_use]
+    pub const fn status_code(&self) -> &'static str {
+        match self.status {
+            Judgement::Valid => OK,
+            Judgement::Invalid => self.reason.as_str(),
+            Judgement::Skipped => "",
+            Judgement::Error => VerdictReason::StatusUnavailable.as_str(),
+        }
+    }
+
+    /// Why the issuer was judged as it was; empty when it was not.
+    #[must_use]
+    pub const fn issuer_code(&self) -> &'static str {
+        match self.issuer {
+            Judgement::Valid => OK,
+            Judgement::Invalid => Reason::InstitutionNotActive.as_str(),
+            Judgement::Skipped => "",
+            Judgement::Error => VerdictReason::StatusUnavailable.as_str(),
+        }
+    }
+
     /// The verdict on what is no code at all.
     #[must_use]
     pub const fn malformed() -> Self {

@@ -248,3 +248,58 @@ fn only_the_owner_is_told_what_replaced_a_document() {
         .collect();
     assert_eq!(told, [&Audience::Owner]);
 }
+
+#[test]
+fn each_judgement_says_why() {
+    let subject = person("N:7730942860");
+    let now = at("2026-06-01T00:00:00Z");
+    let document = |state, issuer_active| StoredDocument {
+        state,
+        valid_from: at("2026-01-01T00:00:00Z"),
+        expire_time: None,
+        person: &subject,
+        legacy: false,
+        issuing: false,
+        issuer_active,
+    };
+    let (good, closed) = (
+        document(DocumentState::Active, true),
+        document(DocumentState::Active, false),
+    );
+    let revoked = document(DocumentState::Revoked, true);
+    for (verdict, codes) in [
+        (Verdict::malformed(), ["MALFORMED", "", ""]),
+        (
+            verdict_at(&code(BAD), None, None, now),
+            ["CHECK_DIGIT", "", ""],
+        ),
+        (
+            verdict_at(&code(GOOD), None, None, now),
+            ["NOT_FOUND", "", ""],
+        ),
+        (
+            verdict_at(&code(GOOD), Some(&good), None, now),
+            ["OK", "OK", "OK"],
+        ),
+        (
+            verdict_at(&code(BAD), Some(&good), None, now),
+            ["CHECK_DIGIT", "OK", "OK"],
+        ),
+        (
+            verdict_at(&code(GOOD), Some(&revoked), None, now),
+            ["OK", "REVOKED", "OK"],
+        ),
+        (
+            verdict_at(&code(GOOD), Some(&closed), None, now),
+            ["OK", "OK", "INSTITUTION_NOT_ACTIVE"],
+        ),
+        (Verdict::undetermined(), ["STATUS_UNAVAILABLE"; 3]),
+    ] {
+        let told = [
+            verdict.integrity_code(),
+            verdict.status_code(),
+            verdict.issuer_code(),
+        ];
+        assert_eq!(told, codes);
+    }
+}

@@ -228,7 +228,7 @@ impl Disclosure<'_> {
 }
 
 /// The contract's form of a verdict reached at the instant `now`, with what it
-/// may tell of the document. Neither the father's name nor any identity number
+/// may tell of the document; without a receipt, which is the call's. Neither the father's name nor any identity number
 /// is ever among it.
 #[must_use]
 pub fn verdict_to_pb(
@@ -250,6 +250,10 @@ pub fn verdict_to_pb(
         document: told.map(Disclosure::document),
         superseded_by: told.and_then(Disclosure::superseded_by).unwrap_or_default(),
         status_as_of: read.then(|| instant_to_pb(now)),
+        integrity_code: verdict.integrity_code().to_owned(),
+        status_code: verdict.status_code().to_owned(),
+        issuer_code: verdict.issuer_code().to_owned(),
+        receipt: String::new(),
     }
 }
 

@@ -20,7 +20,8 @@ impl ValidationService for Services {
         let act = async {
             let input = verdict::validate_code(&message)?;
             let answer = validate::validate_code(&self.app, &call, &input).await?;
-            let verdict = Some(told(&call, &answer, input.claim.as_ref()));
+            let receipt = call.trace_id.clone();
+            let verdict = Some(told(&call, &answer, input.claim.as_ref(), receipt));
             Ok(pb::ValidateCodeResponse { verdict })
         };
         let result = act.await;
@@ -35,8 +36,11 @@ impl ValidationService for Services {
         let act = async {
             let inputs = verdict::batch_validate_codes(&message)?;
             let answers = validate::batch_validate_codes(&self.app, &call, &inputs).await;
-            let rows = answers.iter().zip(&inputs);
-            let verdicts = rows.map(|(answer, input)| told(&call, answer, input.claim.as_ref()));
+            let rows = answers.iter().zip(&inputs).enumerate();
+            let verdicts = rows.map(|(place, (answer, input))| {
+                let receipt = format!("{}/{place}", call.trace_id);
+                told(&call, answer, input.claim.as_ref(), receipt)
+            });
             Ok(pb::BatchValidateCodesResponse {
                 verdicts: verdicts.collect(),
             })
@@ -47,7 +51,7 @@ impl ValidationService for Services {
 }
 
 /// The verdict with what this caller may be told.
-fn told(call: &Call, answer: &Answer, claim: Option<&PersonId>) -> pb::Verdict {
+fn told(call: &Call, answer: &Answer, claim: Option<&PersonId>, receipt: String) -> pb::Verdict {
     let found = answer.found.as_ref().map(|found| match found {
         Found::Code(code) => verdict::Found::Code(code),
         Found::Certificate(certificate) => verdict::Found::Certificate(certificate),
@@ -61,5 +65,8 @@ fn told(call: &Call, answer: &Answer, claim: Option<&PersonId>) -> pb::Verdict {
         audience: answer.audience,
         claim,
     });
-    verdict::verdict_to_pb(&answer.verdict, disclosure.as_ref(), answer.as_of)
+    pb::Verdict {
+        receipt,
+        ..verdict::verdict_to_pb(&answer.verdict, disclosure.as_ref(), answer.as_of)
+    }
 }

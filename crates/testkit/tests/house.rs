@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gavah-store", &["gavah-domain"]),
     ("gavah-evidence", &["gavah-domain"]),
     ("gavah-client", &["gavah-api"]),
+    ("gavah-bench", &["gavah-api", "gavah-client"]),
     (
         "gavah-server",
         &["gavah-api", "gavah-domain", "gavah-evidence", "gavah-store"],
@@ -36,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "gavah-cli",
         &[
             "gavah-api",
+            "gavah-bench",
             "gavah-client",
             "gavah-devpki",
             "gavah-domain",

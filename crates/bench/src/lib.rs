@@ -1,0 +1,1 @@
+//! Load generator for Gavah, the bare-echo floor and the report.

@@ -6,13 +6,12 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use gavah_domain::new_uuid;
 use jiff::Timestamp;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
-};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, Set, Statement};
 use uuid::Uuid;
 
 use crate::entity::{audit_chain, audit_entry, audit_pending, change_event};
+use crate::rows::{self, Rows};
 use crate::tx::Done;
 use crate::{Claim, Store, StoreError};
 
@@ -55,7 +54,18 @@ pub struct Act {
 const SEQUENCER_LOCK: i64 = 0x6761_7661_6802;
 
 /// Entries chained in one transaction.
-const CHAIN_BATCH: u64 = 500;
+const CHAIN_BATCH: i64 = 1000;
+
+/// The entries to chain next, in the order of their ids: an index lookup for each.
+const PENDING_POSTGRES: &str = "SELECT entry.* FROM \
+    (SELECT entry_id FROM audit_pending ORDER BY entry_id LIMIT $1) pending \
+    CROSS JOIN LATERAL (SELECT * FROM audit_entry WHERE id = pending.entry_id LIMIT 1) entry \
+    ORDER BY pending.entry_id";
+/// The same on SQLite, which keeps the order of a CROSS JOIN.
+const PENDING_SQLITE: &str = "SELECT audit_entry.* FROM \
+    (SELECT entry_id FROM audit_pending ORDER BY entry_id LIMIT ?) pending \
+    CROSS JOIN audit_entry WHERE audit_entry.id = pending.entry_id \
+    ORDER BY pending.entry_id";
 
 impl Store {
     /// Appends the audit entry and the change event of one act.
@@ -65,35 +75,26 @@ impl Store {
         context: &ActContext,
         act: Act,
     ) -> Result<(), StoreError> {
-        let id = new_uuid(context.now, &*self.inner.entropy)
-            .map_err(|_| StoreError::Config("no randomness".to_owned()))?;
-        let claim = context.claim.as_ref();
-        let act_time = context.now.as_microsecond();
-        audit_entry::Entity::insert(audit_entry::ActiveModel {
-            id: Set(id),
-            act_time: Set(act_time),
-            actor: Set(context.actor.clone()),
-            on_behalf: Set(act.on_behalf.clone()),
-            method: Set(claim.map_or_else(String::new, |claim| claim.method.clone())),
-            resource: Set(act.resource.clone()),
-            action: Set(act.action.to_owned()),
-            from_state: Set(act.from.clone()),
-            to_state: Set(act.to.clone()),
-            reason: Set(act.reason.clone()),
-            subject_hash: Set(act.subject_hash.clone()),
-            institution_code: Set(act.institution_code.clone()),
-            request_id: Set(claim.map_or_else(String::new, |claim| claim.request_id.to_string())),
-            trace_id: Set(context.trace_id.clone()),
-        })
-        .exec_without_returning(tx)
-        .await?;
-        change_event::Entity::insert(change_event_of(id, act_time, claim, &act))
-            .exec_without_returning(tx)
-            .await?;
-        audit_pending::Entity::insert(audit_pending::ActiveModel { entry_id: Set(id) })
-            .exec_without_returning(tx)
-            .await?;
-        Ok(())
+        self.append_all(tx, [(context, act)]).await
+    }
+
+    /// Appends the audit entries and the change events of many acts.
+    pub(crate) async fn append_all<'a>(
+        &self,
+        tx: &DatabaseTransaction,
+        acts: impl IntoIterator<Item = (&'a ActContext, Act)>,
+    ) -> Result<(), StoreError> {
+        let (mut entries, mut events, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+        for (context, act) in acts {
+            let id = new_uuid(context.now, &*self.inner.entropy)
+                .map_err(|_| StoreError::Config("no randomness".to_owned()))?;
+            events.push(change_event_of(id, context, &act));
+            entries.push(audit_entry_of(id, context, act));
+            pending.push(audit_pending::ActiveModel { entry_id: Set(id) });
+        }
+        rows::insert(tx, entries).await?;
+        rows::insert(tx, events).await?;
+        rows::insert(tx, pending).await
     }
 
     /// Chains the entries committed so far, in the order of their ids; returns
@@ -108,20 +109,21 @@ impl Store {
                 if self.on_postgres() && !try_lock(tx).await? {
                     return Ok(Done::Abandon(0));
                 }
-                let pending = audit_pending::Entity::find()
-                    .order_by_asc(audit_pending::Column::EntryId)
-                    .limit(CHAIN_BATCH)
+                let entries = audit_entry::Entity::find()
+                    .from_raw_sql(Statement::from_sql_and_values(
+                        self.inner.db.get_database_backend(),
+                        if self.on_postgres() {
+                            PENDING_POSTGRES
+                        } else {
+                            PENDING_SQLITE
+                        },
+                        [CHAIN_BATCH.into()],
+                    ))
                     .all(tx)
                     .await?;
-                if pending.is_empty() {
+                if entries.is_empty() {
                     return Ok(Done::Abandon(0));
                 }
-                let ids: Vec<Uuid> = pending.iter().map(|pending| pending.entry_id).collect();
-                let entries = audit_entry::Entity::find()
-                    .filter(audit_entry::Column::Id.is_in(ids.clone()))
-                    .order_by_asc(audit_entry::Column::Id)
-                    .all(tx)
-                    .await?;
                 let last = audit_chain::Entity::find()
                     .order_by_desc(audit_chain::Column::Seq)
                     .one(tx)
@@ -141,13 +143,17 @@ impl Store {
                     hash = next;
                 }
                 let chained = links.len();
-                audit_chain::Entity::insert_many(links)
-                    .exec_without_returning(tx)
-                    .await?;
-                audit_pending::Entity::delete_many()
-                    .filter(audit_pending::Column::EntryId.is_in(ids))
-                    .exec(tx)
-                    .await?;
+                rows::insert(tx, links).await?;
+                let mut done = Rows::new(&[("entry_id", ArrayType::Uuid)]);
+                for entry in entries {
+                    done.push([entry.id.into()]);
+                }
+                let forget = done.statement(
+                    self.inner.db.get_database_backend(),
+                    "DELETE FROM audit_pending WHERE entry_id IN (",
+                    ")",
+                );
+                tx.execute_raw(forget).await?;
                 Ok(Done::Commit(chained))
             })
         })
@@ -155,15 +161,35 @@ impl Store {
     }
 }
 
-fn change_event_of(
-    entry_id: Uuid,
-    event_time: i64,
-    claim: Option<&Claim>,
-    act: &Act,
-) -> change_event::ActiveModel {
+fn audit_entry_of(id: Uuid, context: &ActContext, act: Act) -> audit_entry::ActiveModel {
+    let (method, request_id) = context
+        .claim
+        .as_ref()
+        .map(|claim| (claim.method.clone(), claim.request_id.to_string()))
+        .unwrap_or_default();
+    audit_entry::ActiveModel {
+        id: Set(id),
+        act_time: Set(context.now.as_microsecond()),
+        actor: Set(context.actor.clone()),
+        on_behalf: Set(act.on_behalf),
+        method: Set(method),
+        resource: Set(act.resource),
+        action: Set(act.action.to_owned()),
+        from_state: Set(act.from),
+        to_state: Set(act.to),
+        reason: Set(act.reason),
+        subject_hash: Set(act.subject_hash),
+        institution_code: Set(act.institution_code),
+        request_id: Set(request_id),
+        trace_id: Set(context.trace_id.clone()),
+    }
+}
+
+fn change_event_of(entry_id: Uuid, context: &ActContext, act: &Act) -> change_event::ActiveModel {
+    let claim = context.claim.as_ref();
     change_event::ActiveModel {
         entry_id: Set(entry_id),
-        event_time: Set(event_time),
+        event_time: Set(context.now.as_microsecond()),
         institution_code: Set(act.institution_code.clone()),
         caller_id: Set(claim.map_or_else(String::new, |claim| claim.caller_id.clone())),
         resource: Set(act.resource.clone()),

@@ -1,10 +1,13 @@
 //! Claims of request ids: what makes a retry safe.
 
-use sea_orm::sea_query::OnConflict;
+use std::collections::HashMap;
+
+use sea_orm::sea_query::ArrayType;
 use sea_orm::{DatabaseTransaction, EntityTrait, Set};
 use uuid::Uuid;
 
 use crate::entity::request_claim;
+use crate::rows::{self, Rows};
 use crate::{ActContext, Store, StoreError};
 
 /// A caller's retry key with what it stands for.
@@ -37,7 +40,8 @@ pub enum Claimed {
 }
 
 impl Claim {
-    fn key(&self) -> (String, String, Uuid, i32) {
+    /// The primary key.
+    pub(crate) fn key(&self) -> (String, String, Uuid, i32) {
         let row = self
             .row
             .and_then(|row| i32::try_from(row).ok())
@@ -79,21 +83,8 @@ pub(crate) async fn claim(
     let Some(claim) = &context.claim else {
         return Ok(None);
     };
-    let (caller_id, method, request_id, row) = claim.key();
-    let inserted = request_claim::Entity::insert(request_claim::ActiveModel {
-        caller_id: Set(caller_id),
-        method: Set(method),
-        request_id: Set(request_id),
-        row: Set(row),
-        digest: Set(claim.digest.to_vec()),
-        resource: Set(resource.to_owned()),
-        outcome: Set(outcome.to_owned()),
-        create_time: Set(context.now.as_microsecond()),
-    })
-    .on_conflict(OnConflict::new().do_nothing().to_owned())
-    .exec_without_returning(tx)
-    .await?;
-    if inserted == 1 {
+    let model = model(claim, context, resource, outcome);
+    if rows::insert_new(tx, [model]).await? == 1 {
         return Ok(None);
     }
     let found = request_claim::Entity::find_by_id(claim.key())
@@ -102,6 +93,90 @@ pub(crate) async fn claim(
         // The one who held the key rolled back in between: try again.
         .ok_or(StoreError::Conflict)?;
     Ok(Some(answer(claim, found)))
+}
+
+/// What the request_ids of many acts already stand for, in their order.
+pub(crate) async fn earlier(
+    tx: &DatabaseTransaction,
+    contexts: &[&ActContext],
+) -> Result<Vec<Option<Claimed>>, StoreError> {
+    let mut keys = Rows::new(&[
+        ("caller_id", ArrayType::String),
+        ("method", ArrayType::String),
+        ("request_id", ArrayType::Uuid),
+        ("row", ArrayType::Int),
+    ]);
+    for claim in contexts.iter().filter_map(|context| context.claim.as_ref()) {
+        let (caller_id, method, request_id, row) = claim.key();
+        keys.push([
+            caller_id.into(),
+            method.into(),
+            request_id.into(),
+            row.into(),
+        ]);
+    }
+    let found = rows::find::<request_claim::Entity>(tx, keys, false).await?;
+    let mut found: HashMap<_, _> = found
+        .into_iter()
+        .map(|row| {
+            let key = (
+                row.caller_id.clone(),
+                row.method.clone(),
+                row.request_id,
+                row.row,
+            );
+            (key, row)
+        })
+        .collect();
+    let earlier = contexts.iter().map(|context| {
+        let claim = context.claim.as_ref()?;
+        found.remove(&claim.key()).map(|row| answer(claim, row))
+    });
+    Ok(earlier.collect())
+}
+
+/// Claims the request_ids of many acts, each for a resource and an outcome, inside
+/// their transaction. [`StoreError::Conflict`] when one has been claimed since
+/// [`earlier`] looked: the next try will see it.
+pub(crate) async fn claim_all<'a>(
+    tx: &DatabaseTransaction,
+    acts: impl IntoIterator<Item = (&'a ActContext, String, &'a str)>,
+) -> Result<(), StoreError> {
+    let mut models: Vec<_> = acts
+        .into_iter()
+        .filter_map(|(context, resource, outcome)| {
+            let claim = context.claim.as_ref()?;
+            Some((claim, model(claim, context, &resource, outcome)))
+        })
+        .collect();
+    // In one order everywhere, so that transactions wait in turn.
+    models.sort_by_cached_key(|(claim, _)| claim.key());
+    let count = models.len();
+    let inserted = rows::insert_new(tx, models.into_iter().map(|(_, model)| model)).await?;
+    if inserted == count {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
+}
+
+fn model(
+    claim: &Claim,
+    context: &ActContext,
+    resource: &str,
+    outcome: &str,
+) -> request_claim::ActiveModel {
+    let (caller_id, method, request_id, row) = claim.key();
+    request_claim::ActiveModel {
+        caller_id: Set(caller_id),
+        method: Set(method),
+        request_id: Set(request_id),
+        row: Set(row),
+        digest: Set(claim.digest.to_vec()),
+        resource: Set(resource.to_owned()),
+        outcome: Set(outcome.to_owned()),
+        create_time: Set(context.now.as_microsecond()),
+    }
 }
 
 fn answer(claim: &Claim, found: request_claim::Model) -> Claimed {

@@ -13,8 +13,10 @@ use sea_orm::sqlx::sqlite::{
 };
 use sea_orm::sqlx::{self, ConnectOptions, Row};
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::joint::Queue;
 use crate::migration::{self, APPEND_ONLY, DELETED_FROM};
 use crate::{Inner, Store, StoreError, seconds};
 
@@ -101,14 +103,36 @@ impl Store {
                 pending.join(", ")
             )));
         }
-        let write_turn = matches!(config, StoreConfig::Sqlite { .. }).then(|| Semaphore::new(1));
+        let one_writer = matches!(config, StoreConfig::Sqlite { .. });
+        let (codes, code_workers) = Queue::new();
+        let (certificates, certificate_workers) = Queue::new();
+        let (issuing, issuing_workers) = Queue::new();
+        let (changing_codes, changing_code_workers) = Queue::new();
+        let (changing_certificates, changing_certificate_workers) = Queue::new();
+        let (upserting, upserting_workers) = Queue::new();
+        let inner = Arc::new(Inner {
+            db,
+            home: Handle::current(),
+            limits,
+            entropy,
+            write_turn: one_writer.then(|| Semaphore::new(1)),
+            codes,
+            certificates,
+            issuing,
+            changing_codes,
+            changing_certificates,
+            upserting,
+        });
+        // While one group is at the database, the next is made ready. What must
+        // keep its order has one worker.
+        code_workers.start(2, &inner);
+        certificate_workers.start(2, &inner);
+        issuing_workers.start(if one_writer { 1 } else { 2 }, &inner);
+        changing_code_workers.start(1, &inner);
+        changing_certificate_workers.start(1, &inner);
+        upserting_workers.start(1, &inner);
         Ok(Self {
-            inner: Arc::new(Inner {
-                db,
-                limits,
-                entropy,
-                write_turn,
-            }),
+            inner,
             deadline: None,
         })
     }
@@ -214,6 +238,7 @@ async fn connect(
             let pool = SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(limits.acquire)
+                .test_before_acquire(false)
                 .after_connect(|connection, _| Box::pin(assert_durable(connection)))
                 .connect_with(options)
                 .await
@@ -247,6 +272,9 @@ async fn connect(
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(limits.acquire)
+                // A connection is tested when it comes back; one that died since is
+                // found out by the first statement on it.
+                .test_before_acquire(false)
                 .connect_with(options)
                 .await?;
             Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))

@@ -11,12 +11,16 @@ mod claim;
 mod codes;
 mod connect;
 mod content;
+mod document;
 pub mod entity;
 mod error;
+mod joint;
 mod listing;
+mod lookup;
 mod migration;
 mod records;
 mod registry;
+mod rows;
 mod seed;
 mod snapshot;
 mod tx;
@@ -27,8 +31,14 @@ use std::time::Duration;
 
 use gavah_domain::Entropy;
 use sea_orm::DatabaseConnection;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+use codes::Issuing;
+use document::Changing;
+use joint::Queue;
+use lookup::{CertificateWanted, CodeWanted};
 
 pub use audit::{Act, ActContext};
 pub use certificates::{
@@ -37,11 +47,12 @@ pub use certificates::{
 };
 pub use claim::{Claim, Claimed};
 pub use codes::{
-    Attestation, CodeContent, DocumentChange, Issue, IssueCode, PriorProof, StoredCode,
-    StoredRevocation,
+    Attestation, CodeContent, Issue, IssueCode, PriorProof, StoredCode, StoredRevocation,
 };
 pub use connect::{StoreConfig, StoreLimits};
+pub use document::DocumentChange;
 pub use error::StoreError;
+pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
 pub use registry::{NewCaller, RegistryChange, StoredCaller, StoredExpert, StoredInstitution};
@@ -76,9 +87,17 @@ pub struct Store {
 
 struct Inner {
     db: DatabaseConnection,
+    /// The runtime of the connections.
+    home: Handle,
     limits: StoreLimits,
     entropy: Arc<dyn Entropy>,
     write_turn: Option<Semaphore>,
+    codes: Queue<CodeWanted>,
+    certificates: Queue<CertificateWanted>,
+    issuing: Queue<Issuing>,
+    changing_codes: Queue<Changing<StoredCode>>,
+    changing_certificates: Queue<Changing<StoredCertificate>>,
+    upserting: Queue<RecordRow>,
 }
 
 impl Store {

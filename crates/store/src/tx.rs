@@ -9,6 +9,7 @@ use sea_orm::{
     TransactionTrait,
 };
 use tokio::time::{Instant, timeout_at};
+use tokio_util::context::TokioContext;
 use tracing::Instrument;
 
 use crate::{Store, StoreError};
@@ -56,7 +57,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let started = Instant::now();
         let span = tracing::info_span!("store.transaction", otel.name = name);
-        let result = async {
+        let tries = async {
             let mut attempt = 0;
             loop {
                 attempt += 1;
@@ -68,9 +69,8 @@ impl Store {
                 }
             }
         }
-        .instrument(span)
-        .await;
-        let result = result.map_err(|error| self.whose(error));
+        .instrument(span);
+        let result = self.at_home(tries).await.map_err(|error| self.whose(error));
         let outcome = if result.is_ok() { "ok" } else { "error" };
         metrics::counter!(TRANSACTIONS, "name" => name, "outcome" => outcome).increment(1);
         metrics::histogram!(TRANSACTION_SECONDS, "name" => name)
@@ -130,7 +130,8 @@ impl Store {
                     .then_some(SqliteTransactionMode::Immediate),
             })
             .await?;
-        if self.on_postgres() {
+        // Every PostgreSQL connection is opened with the store's own limit.
+        if self.on_postgres() && self.deadline.is_some_and(|deadline| deadline <= limit) {
             let left = limit
                 .saturating_duration_since(Instant::now())
                 .as_millis()
@@ -164,15 +165,22 @@ impl Store {
         let span = tracing::info_span!("store.read", otel.name = name);
         let limit = self.limit(self.inner.limits.statement);
         in_time(limit)?;
-        timeout_at(limit, read.instrument(span))
+        timeout_at(limit, self.at_home(read.instrument(span)))
             .await
             .unwrap_or(Err(StoreError::Timeout))
             .map_err(|error| self.whose(error))
     }
 
+    /// The work in the context of the runtime the store was opened in: connections
+    /// belong to the runtime in whose context they are made, and must outlive any
+    /// other that asks.
+    fn at_home<F: Future>(&self, work: F) -> TokioContext<F> {
+        TokioContext::new(work, self.inner.home.clone())
+    }
+
     /// A limit that passed was either the call's deadline or the store's own: the
     /// caller learns of a deadline only when it was its own.
-    fn whose(&self, error: StoreError) -> StoreError {
+    pub(crate) fn whose(&self, error: StoreError) -> StoreError {
         let own = |deadline: Instant| deadline <= Instant::now() + DEADLINE_SLACK;
         match error {
             StoreError::Timeout if !self.deadline.is_some_and(own) => StoreError::Unavailable,
@@ -181,7 +189,7 @@ impl Store {
     }
 
     /// The earlier of the call's deadline and `limit` from now.
-    fn limit(&self, limit: Duration) -> Instant {
+    pub(crate) fn limit(&self, limit: Duration) -> Instant {
         let limit = Instant::now() + limit;
         self.deadline.map_or(limit, |deadline| deadline.min(limit))
     }
@@ -202,7 +210,7 @@ impl Store {
 
 /// What is late already is not begun: a quick answer would still win against a
 /// deadline in the past.
-fn in_time(limit: Instant) -> Result<(), StoreError> {
+pub(crate) fn in_time(limit: Instant) -> Result<(), StoreError> {
     if Instant::now() < limit {
         Ok(())
     } else {

@@ -258,7 +258,7 @@ pub async fn change(
         return Ok(None);
     }
     let hash = app.subject_hash(&stored.content.subject.person_id);
-    let change = change_of(&input, &hash, &actor(call), now);
+    let change = change_of(&input, hash, &actor(call), now);
     let context = context(call, &input.head, None, now);
     let changed = app
         .store_for(call)

@@ -9,12 +9,12 @@ use crate::convert::change::ChangeInput;
 use crate::error::{AppError, Refusal};
 
 /// The change as the store takes it.
-pub(super) fn change_of<'a>(
-    input: &'a ChangeInput,
-    subject_hash: &'a str,
+pub(super) fn change_of(
+    input: &ChangeInput,
+    subject_hash: String,
     actor: &str,
     now: Timestamp,
-) -> DocumentChange<'a> {
+) -> DocumentChange {
     DocumentChange {
         action: input.action,
         revocation: input.reason.map(|reason| StoredRevocation {
@@ -23,7 +23,7 @@ pub(super) fn change_of<'a>(
             revoke_time: now,
             revoked_by: actor.to_owned(),
         }),
-        remark: &input.remark,
+        remark: input.remark.clone(),
         etag: input.etag,
         subject_hash,
     }

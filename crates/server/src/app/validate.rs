@@ -93,7 +93,7 @@ pub async fn batch_validate_codes(
 /// certificates' scheme that no certificate has may still be a validity code.
 async fn find(store: &Store, code: &ValidityCode) -> Result<Option<Found>, StoreError> {
     if code.scheme() == Some(CodeScheme::EnrollmentCertificate) {
-        let certificate = store.find_certificates(&[*code]).await?.pop();
+        let certificate = store.find_certificate(code).await?;
         if let Some(certificate) = certificate {
             return Ok(Some(Found::Certificate(Box::new(certificate))));
         }

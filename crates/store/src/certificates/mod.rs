@@ -231,8 +231,11 @@ impl fmt::Debug for StoredCertificate {
     }
 }
 
+/// Collection of the certificates' resource names.
+pub(crate) const COLLECTION: &str = "enrollmentCertificates";
+
 fn name(id: Uuid) -> String {
-    format!("enrollmentCertificates/{id}")
+    format!("{COLLECTION}/{id}")
 }
 
 fn application_name(id: Uuid) -> String {

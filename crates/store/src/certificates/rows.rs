@@ -6,7 +6,6 @@ use gavah_domain::certificate::Serial;
 use gavah_domain::{JalaliDate, TermId, ValidityCode};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -48,26 +47,6 @@ impl Store {
         .await
     }
 
-    /// Many certificates by their digits, in no order.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub async fn find_certificates(
-        &self,
-        codes: &[ValidityCode],
-    ) -> Result<Vec<StoredCertificate>, StoreError> {
-        self.read("find_certificates", async {
-            let codes = codes.iter().map(ValidityCode::as_str);
-            let rows = enrollment_certificate::Entity::find()
-                .filter(enrollment_certificate::Column::Code.is_in(codes))
-                .all(&self.inner.db)
-                .await?;
-            rows.into_iter().map(read_certificate).collect()
-        })
-        .await
-    }
-
     /// An application with its history.
     ///
     /// # Errors
@@ -101,19 +80,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// The certificate, with its row locked: its changes come one after the other.
-pub(super) async fn get_locked(
-    tx: &DatabaseTransaction,
-    id: Uuid,
-) -> Result<StoredCertificate, StoreError> {
-    let row = enrollment_certificate::Entity::find_by_id(id)
-        .lock_exclusive()
-        .one(tx)
-        .await?
-        .ok_or(StoreError::Corrupt("enrollment_certificate is missing"))?;
-    read_certificate(row)
 }
 
 pub(super) async fn get(

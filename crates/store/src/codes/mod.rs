@@ -1,5 +1,4 @@
-//! Validity codes: issuing, reading, life cycle, and the lookup behind every
-//! validation.
+//! Validity codes: issuing, reading, life cycle.
 
 mod change;
 mod issue;
@@ -17,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use change::DocumentChange;
+pub(crate) use issue::Issuing;
 pub(crate) use rows::{read_row, revocation_json, revocation_read};
 
 /// An expert's attestation as it is kept with the code.
@@ -147,7 +146,10 @@ impl fmt::Debug for CodeContent {
     }
 }
 
+/// Collection of the resource names.
+pub(crate) const COLLECTION: &str = "validityCodes";
+
 /// Resource name of a validity code.
 fn name(id: Uuid) -> String {
-    format!("validityCodes/{id}")
+    format!("{COLLECTION}/{id}")
 }

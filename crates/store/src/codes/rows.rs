@@ -1,18 +1,24 @@
 //! Reading codes back.
 
+use std::collections::HashMap;
+
 use gavah_domain::ValidityCode;
 use gavah_domain::document::DocumentState;
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{DatabaseTransaction, EntityTrait, Set};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Attestation, CodeContent, IssueCode, PriorProof, StoredCode, StoredRevocation};
+use super::{
+    Attestation, COLLECTION, CodeContent, IssueCode, PriorProof, StoredCode, StoredRevocation,
+};
 use crate::content::{
     DocumentJson, ProgramJson, QuoteJson, SubjectJson, from_json, instant, known, to_json,
 };
 use crate::entity::validity_code;
-use crate::{Store, StoreError};
+use crate::rows::{self, Rows};
+use crate::{Claimed, Store, StoreError};
 
 #[derive(Serialize, Deserialize)]
 struct CodeJson {
@@ -71,70 +77,29 @@ impl Store {
         })
         .await
     }
-
-    /// A validity code by its digits: one indexed lookup.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub async fn find_code(&self, code: &ValidityCode) -> Result<Option<StoredCode>, StoreError> {
-        self.read("find_code", async {
-            let row = validity_code::Entity::find()
-                .filter(validity_code::Column::Code.eq(code.as_str()))
-                .one(&self.inner.db)
-                .await?;
-            row.map(read_row).transpose()
-        })
-        .await
-    }
-
-    /// Many validity codes by their digits, in no order.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`].
-    pub async fn find_codes(&self, codes: &[ValidityCode]) -> Result<Vec<StoredCode>, StoreError> {
-        self.read("find_codes", async {
-            let rows = validity_code::Entity::find()
-                .filter(validity_code::Column::Code.is_in(codes.iter().map(ValidityCode::as_str)))
-                .all(&self.inner.db)
-                .await?;
-            rows.into_iter().map(read_row).collect()
-        })
-        .await
-    }
 }
 
-/// The code, with its row locked: its changes come one after the other.
-pub(super) async fn get_locked(
+/// The codes that earlier acts stand for, by their ids.
+pub(super) async fn read_all(
     tx: &DatabaseTransaction,
-    id: Uuid,
-) -> Result<StoredCode, StoreError> {
-    let row = validity_code::Entity::find_by_id(id)
-        .lock_exclusive()
-        .one(tx)
-        .await?
-        .ok_or(StoreError::Corrupt("validity_code is missing"))?;
-    read_row(row)
+    claimed: &[Option<Claimed>],
+) -> Result<HashMap<Uuid, StoredCode>, StoreError> {
+    let mut ids = Rows::new(&[("id", ArrayType::Uuid)]);
+    for claimed in claimed.iter().flatten() {
+        if let Claimed::Replay { resource, .. } = claimed {
+            ids.push([id_of(resource)?.into()]);
+        }
+    }
+    let found = rows::find::<validity_code::Entity>(tx, ids, false).await?;
+    let codes = found.into_iter().map(|row| Ok((row.id, read_row(row)?)));
+    codes.collect()
 }
 
-pub(super) async fn get(tx: &DatabaseTransaction, id: Uuid) -> Result<StoredCode, StoreError> {
-    let row = validity_code::Entity::find_by_id(id)
-        .one(tx)
-        .await?
-        .ok_or(StoreError::Corrupt("validity_code is missing"))?;
-    read_row(row)
-}
-
-pub(super) async fn replayed(
-    tx: &DatabaseTransaction,
-    resource: &str,
-) -> Result<StoredCode, StoreError> {
-    let id = resource
-        .strip_prefix("validityCodes/")
-        .and_then(|id| id.parse().ok())
-        .ok_or(StoreError::Corrupt("request_claim.resource"))?;
-    get(tx, id).await
+pub(super) fn id_of(resource: &str) -> Result<Uuid, StoreError> {
+    resource
+        .strip_prefix(COLLECTION)
+        .and_then(|rest| rest.strip_prefix('/')?.parse().ok())
+        .ok_or(StoreError::Corrupt("request_claim.resource"))
 }
 
 pub(super) fn new_row(issue: &IssueCode) -> Result<validity_code::ActiveModel, StoreError> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sea_orm::{EntityTrait, Set};
 use uuid::Uuid;
 
-use super::rows::{find_locked, replace};
+use super::rows::{find_locked, replace_all};
 use super::{StoredRecord, name};
 use crate::claim::claim;
 use crate::entity::enrollment_event;
@@ -100,7 +100,7 @@ impl Store {
                     // An event says nothing of blocks, units or names: what the
                     // record says of them is as old as before.
                     stored.record.receive_time = existing.record.fresh_since();
-                    replace(tx, &existing, &stored).await?;
+                    replace_all(tx, &[(existing.clone(), stored.clone())]).await?;
                 }
                 let act = Act {
                     resource: name(existing.id),

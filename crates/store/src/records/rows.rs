@@ -1,40 +1,16 @@
 //! Rows of `enrollment_record`.
 
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::ArrayType;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
     Select, Set,
 };
-use uuid::Uuid;
 
-use super::{RecordOutcome, StoredRecord};
+use super::StoredRecord;
+use crate::StoreError;
 use crate::content::{RecordJson, from_json, to_json};
 use crate::entity::enrollment_record;
-use crate::{Claimed, StoreError};
-
-pub(super) async fn replay(
-    tx: &DatabaseTransaction,
-    claimed: Claimed,
-) -> Result<RecordOutcome, StoreError> {
-    let Claimed::Replay { resource, outcome } = claimed else {
-        return Ok(RecordOutcome::RequestIdReused);
-    };
-    let id = resource
-        .strip_prefix("enrollmentRecords/")
-        .and_then(|id| id.parse::<Uuid>().ok())
-        .ok_or(StoreError::Corrupt("request_claim.resource"))?;
-    let row = enrollment_record::Entity::find_by_id(id)
-        .one(tx)
-        .await?
-        .ok_or(StoreError::Corrupt("enrollment_record is missing"))?;
-    let stored = read_row(row)?;
-    match outcome.as_str() {
-        "CREATED" => Ok(RecordOutcome::Created(stored)),
-        "REPLACED" => Ok(RecordOutcome::Replaced(stored)),
-        "KEPT_NEWER" => Ok(RecordOutcome::KeptNewer(stored)),
-        _ => Err(StoreError::Corrupt("request_claim.outcome")),
-    }
-}
+use crate::rows::Rows;
 
 pub(super) async fn find(
     db: &impl ConnectionTrait,
@@ -64,12 +40,9 @@ fn by_student(institution_code: &str, student_number: &str) -> Select<enrollment
         .filter(enrollment_record::Column::StudentNumber.eq(student_number))
 }
 
-pub(super) async fn insert(
-    tx: &DatabaseTransaction,
-    stored: &StoredRecord,
-) -> Result<(), StoreError> {
+pub(super) fn new_row(stored: &StoredRecord) -> Result<enrollment_record::ActiveModel, StoreError> {
     let record = &stored.record;
-    let inserted = enrollment_record::Entity::insert(enrollment_record::ActiveModel {
+    Ok(enrollment_record::ActiveModel {
         id: Set(stored.id),
         institution_code: Set(record.program.institution.as_str().to_owned()),
         student_number: Set(record.program.student_number.as_str().to_owned()),
@@ -79,51 +52,56 @@ pub(super) async fn insert(
         as_of_time: Set(record.as_of_time.as_microsecond()),
         receive_time: Set(record.receive_time.as_microsecond()),
     })
-    .on_conflict(OnConflict::new().do_nothing().to_owned())
-    .exec_without_returning(tx)
-    .await?;
-    // Somebody stored this student in between: look again.
-    if inserted == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
 }
 
-pub(super) async fn replace(
+/// Writes records over those they replace. [`StoreError::Conflict`] when one of
+/// these has changed since it was read.
+pub(super) async fn replace_all(
     tx: &DatabaseTransaction,
-    existing: &StoredRecord,
-    stored: &StoredRecord,
+    replaced: &[(StoredRecord, StoredRecord)],
 ) -> Result<(), StoreError> {
-    use enrollment_record::Column;
-    let record = &stored.record;
-    let updated = enrollment_record::Entity::update_many()
-        .col_expr(
-            Column::PersonKey,
-            Expr::value(record.subject.person_id.key()),
-        )
-        .col_expr(Column::Status, Expr::value(record.status.as_str()))
-        .col_expr(
-            Column::Content,
-            Expr::value(to_json(&RecordJson::from(record))?),
-        )
-        .col_expr(
-            Column::AsOfTime,
-            Expr::value(record.as_of_time.as_microsecond()),
-        )
-        .col_expr(
-            Column::ReceiveTime,
-            Expr::value(record.receive_time.as_microsecond()),
-        )
-        .filter(Column::Id.eq(existing.id))
-        .filter(Column::AsOfTime.eq(existing.record.as_of_time.as_microsecond()))
-        .filter(Column::ReceiveTime.eq(existing.record.receive_time.as_microsecond()))
-        .exec(tx)
-        .await?;
-    if updated.rows_affected == 0 {
-        Err(StoreError::Conflict)
-    } else {
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    let mut changed = Rows::new(&[
+        ("id", ArrayType::Uuid),
+        ("known_as_of_time", ArrayType::BigInt),
+        ("known_receive_time", ArrayType::BigInt),
+        ("person_key", ArrayType::String),
+        ("status", ArrayType::String),
+        ("content", ArrayType::String),
+        ("as_of_time", ArrayType::BigInt),
+        ("receive_time", ArrayType::BigInt),
+    ]);
+    for (before, after) in replaced {
+        let record = &after.record;
+        changed.push([
+            before.id.into(),
+            before.record.as_of_time.as_microsecond().into(),
+            before.record.receive_time.as_microsecond().into(),
+            record.subject.person_id.key().into(),
+            record.status.as_str().into(),
+            to_json(&RecordJson::from(record))?.into(),
+            record.as_of_time.as_microsecond().into(),
+            record.receive_time.as_microsecond().into(),
+        ]);
+    }
+    let statement = changed.statement(
+        tx.get_database_backend(),
+        "WITH changed (id, known_as_of_time, known_receive_time, person_key, status, content, \
+         as_of_time, receive_time) AS (",
+        ") UPDATE enrollment_record SET person_key = changed.person_key, \
+         status = changed.status, content = changed.content, \
+         as_of_time = changed.as_of_time, receive_time = changed.receive_time \
+         FROM changed WHERE enrollment_record.id = changed.id \
+         AND enrollment_record.as_of_time = changed.known_as_of_time \
+         AND enrollment_record.receive_time = changed.known_receive_time",
+    );
+    let updated = tx.execute_raw(statement).await?.rows_affected();
+    if updated == replaced.len() as u64 {
         Ok(())
+    } else {
+        Err(StoreError::Conflict)
     }
 }
 

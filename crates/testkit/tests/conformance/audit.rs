@@ -86,7 +86,7 @@ async fn sequencers_at_once_make_one_chain_without_gaps(store: TestStore) {
 
 async fn more_entries_than_one_round_takes_are_chained_in_rounds(store: TestStore) {
     store.settle().await;
-    let rows: Vec<RecordRow> = (0..510)
+    let rows: Vec<RecordRow> = (0..1010)
         .map(|_| {
             let row = fixtures::record_row(fixtures::record(HOME, now()));
             RecordRow {
@@ -100,7 +100,7 @@ async fn more_entries_than_one_round_takes_are_chained_in_rounds(store: TestStor
         .collect();
     let outcomes = store.upsert_records(&rows).await;
     assert!(outcomes.iter().all(Result::is_ok));
-    assert_eq!(store.chain_pending().await, Ok(500));
+    assert_eq!(store.chain_pending().await, Ok(1000));
     assert_eq!(store.chain_pending().await, Ok(10));
 }
 

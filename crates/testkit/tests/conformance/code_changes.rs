@@ -31,13 +31,13 @@ pub(crate) fn revocation() -> StoredRevocation {
     }
 }
 
-pub(crate) fn change(action: DocumentAction) -> DocumentChange<'static> {
+pub(crate) fn change(action: DocumentAction) -> DocumentChange {
     DocumentChange {
         action,
         revocation: (action == DocumentAction::Revoke).then(revocation),
-        remark: "synthetic remark",
+        remark: "synthetic remark".to_owned(),
         etag: None,
-        subject_hash: "",
+        subject_hash: String::new(),
     }
 }
 

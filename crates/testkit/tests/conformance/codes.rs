@@ -111,9 +111,9 @@ async fn a_refused_request_id_can_be_used_again(store: TestStore) {
     let revoke = DocumentChange {
         action: DocumentAction::Revoke,
         revocation: Some(super::code_changes::revocation()),
-        remark: "",
+        remark: String::new(),
         etag: None,
-        subject_hash: "",
+        subject_hash: String::new(),
     };
     store
         .change_code(&call("RevokeValidityCode", after(2)), first.id, &revoke)

@@ -15,11 +15,14 @@ cases! {
     a_deadline_in_the_past_is_a_timeout,
     a_deadline_that_passes_before_the_commit_leaves_nothing,
     calls_that_timed_out_leave_every_connection_usable,
-    a_caller_who_goes_away_leaves_nothing,
+    an_act_whose_caller_goes_away_before_it_begins_leaves_nothing,
+    one_act_that_the_database_refuses_does_not_fail_its_neighbours,
+    one_deadline_that_passes_does_not_end_its_neighbours,
     an_error_of_the_database_tells_no_secret,
 }
 
 cases_of! { postgres_only, Postgres:
+    an_act_that_has_begun_is_finished_once_though_its_caller_goes_away,
     a_terminated_connection_is_told_and_the_store_works_again,
     a_commit_without_an_answer_is_unknown_and_the_retry_tells_the_truth,
     a_connection_terminated_in_its_commit_is_unknown,
@@ -115,21 +118,136 @@ async fn calls_that_timed_out_leave_every_connection_usable(store: TestStore) {
     assert_eq!(store.count("request_claim").await, 12);
 }
 
-async fn a_caller_who_goes_away_leaves_nothing(store: TestStore) {
+async fn an_act_whose_caller_goes_away_before_it_begins_leaves_nothing(store: TestStore) {
+    let mut lock = locked(&store).await;
+    // As many as are done at the same time, and one that has to wait behind them.
+    let mut under_way = Vec::new();
+    for connections in [1, 2] {
+        let (store, (context, issue)) = (store.clone(), fresh());
+        under_way.push(tokio::spawn({
+            let store = store.clone();
+            async move { store.issue_code(&context, &issue).await }
+        }));
+        if store.is_postgres() {
+            store.waiting(connections).await;
+        }
+    }
+    let (context, issue) = fresh();
+    let gone = tokio::spawn({
+        let (store, context, issue) = (store.clone(), context.clone(), issue.clone());
+        async move { store.issue_code(&context, &issue).await }
+    });
+    tokio::task::yield_now().await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    lock.run("COMMIT").await.unwrap();
+    for act in under_way {
+        assert!(matches!(act.await.unwrap(), Ok(Issue::Issued(_))));
+    }
+    assert_eq!(store.code(issue.id).await, Ok(None));
+    issued(&store, &context, &issue).await;
+    assert_eq!(store.count("validity_code").await, 3);
+}
+
+async fn an_act_that_has_begun_is_finished_once_though_its_caller_goes_away(store: TestStore) {
     let (context, issue) = fresh();
     let mut lock = locked(&store).await;
     let call = tokio::spawn({
         let (store, context, issue) = (store.clone(), context.clone(), issue.clone());
         async move { store.issue_code(&context, &issue).await }
     });
-    if store.is_postgres() {
-        store.waiting(1).await;
-    }
+    store.waiting(1).await;
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
+    let retry = tokio::spawn({
+        let (store, context, issue) = (store.clone(), context.clone(), issue.clone());
+        async move { store.issue_code(&context, &issue).await }
+    });
+    store.waiting(2).await;
     lock.run("COMMIT").await.unwrap();
-    issued(&store, &context, &issue).await;
+    // Whichever of the two was first: one code, and the retry is told of it.
+    let answer = retry.await.unwrap();
+    assert!(
+        matches!(&answer, Ok(Issue::Issued(stored) | Issue::Replayed(stored)) if stored.id == issue.id),
+        "{answer:?}"
+    );
     assert_eq!(store.count("validity_code").await, 1);
+    assert_eq!(store.count("request_claim").await, 1);
+}
+
+async fn one_act_that_the_database_refuses_does_not_fail_its_neighbours(store: TestStore) {
+    let mut raw = store.place.raw().await;
+    let refuse = if store.is_postgres() {
+        "CREATE FUNCTION pick() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF NEW.external_ref = 'poison' THEN RAISE EXCEPTION 'refused'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER pick BEFORE INSERT ON validity_code FOR EACH ROW EXECUTE FUNCTION pick()"
+    } else {
+        "CREATE TRIGGER pick BEFORE INSERT ON validity_code WHEN NEW.external_ref = 'poison' \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    };
+    raw.run(refuse).await.unwrap();
+    let acts = store.acts().await;
+    let mut lock = locked(&store).await;
+    // All wait at the same time, so that they are done together.
+    let mut calls = Vec::new();
+    for place in 0..40 {
+        let (context, mut issue) = fresh();
+        if place % 13 == 5 {
+            issue.content.external_ref = "poison".to_owned();
+        }
+        let store = store.clone();
+        calls.push(tokio::spawn(async move {
+            store.issue_code(&context, &issue).await
+        }));
+    }
+    if store.is_postgres() {
+        store.waiting(2).await;
+    }
+    lock.run("COMMIT").await.unwrap();
+    for (place, call) in calls.into_iter().enumerate() {
+        let answer = call.await.unwrap();
+        if place % 13 == 5 {
+            assert!(
+                matches!(answer, Err(StoreError::Database { .. })),
+                "{place}: {answer:?}"
+            );
+        } else {
+            assert!(
+                matches!(answer, Ok(Issue::Issued(_))),
+                "{place}: {answer:?}"
+            );
+        }
+    }
+    assert_eq!(store.count("validity_code").await, 37);
+    assert_eq!(store.count("request_claim").await, 37);
+    assert_eq!(store.acts().await, acts + 37);
+}
+
+async fn one_deadline_that_passes_does_not_end_its_neighbours(store: TestStore) {
+    let mut lock = locked(&store).await;
+    let mut calls = Vec::new();
+    for place in 0..12 {
+        let (store, (context, issue)) = (store.clone(), fresh());
+        calls.push(tokio::spawn(async move {
+            let hurried = store.by(soon());
+            let store = if place % 3 == 0 { &hurried } else { &*store };
+            store.issue_code(&context, &issue).await
+        }));
+    }
+    let mut answers = Vec::new();
+    for (place, call) in calls.into_iter().enumerate() {
+        if place % 3 == 0 {
+            assert_eq!(call.await.unwrap(), Err(StoreError::Timeout), "{place}");
+        } else {
+            answers.push(call);
+        }
+    }
+    lock.run("COMMIT").await.unwrap();
+    for call in answers {
+        let answer = call.await.unwrap();
+        assert!(matches!(answer, Ok(Issue::Issued(_))), "{answer:?}");
+    }
+    assert_eq!(store.count("validity_code").await, 8);
 }
 
 async fn an_error_of_the_database_tells_no_secret(store: TestStore) {

@@ -11,7 +11,7 @@ use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sea_orm::sqlx::{self, ConnectOptions, Row};
+use sea_orm::sqlx::{self, ConnectOptions, Connection, Row};
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -73,6 +73,9 @@ impl Default for StoreLimits {
         }
     }
 }
+
+/// A connection nobody has used for this long is tested before it is used again.
+const TESTED_AFTER: Duration = Duration::from_millis(100);
 
 impl Store {
     /// Opens the database and checks that its schema is this binary's.
@@ -272,9 +275,16 @@ async fn connect(
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(limits.acquire)
-                // A connection is tested when it comes back; one that died since is
-                // found out by the first statement on it.
+                // One that is in use shows by its own statements that it lives.
                 .test_before_acquire(false)
+                .before_acquire(|connection, seen| {
+                    Box::pin(async move {
+                        if seen.idle_for > TESTED_AFTER {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .connect_with(options)
                 .await?;
             Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))

@@ -270,10 +270,22 @@ async fn settle<J: Joint>(store: Store, group: Vec<Waiting<J>>) {
     while let Some(mut part) = parts.pop() {
         let works: Vec<_> = part.iter().map(|waiting| &waiting.work).collect();
         let deadline = part.iter().filter_map(|waiting| waiting.deadline).min();
-        let run = match deadline {
-            Some(deadline) => J::run(&store.by(deadline), &works).await,
-            None => J::run(&store, &works).await,
+        let store = Store {
+            deadline,
+            ..store.clone()
         };
+        let mut run = J::run(&store, &works).await;
+        // A pooled connection may have died unnoticed. What only reads takes another;
+        // a dead one does not come back. Acts see to this when they begin.
+        let mut left = if J::ACTS {
+            0
+        } else {
+            store.inner.limits.connections
+        };
+        while left > 0 && matches!(run, Err(StoreError::Unavailable)) {
+            left -= 1;
+            run = J::run(&store, &works).await;
+        }
         match run {
             Ok(answers) => {
                 for (waiting, answer) in part.into_iter().zip(answers) {

@@ -98,7 +98,7 @@ impl Store {
             None => None,
         };
         let worked = timeout_at(limit, async {
-            let tx = self.begin(limit).await?;
+            let tx = self.begin_on_a_living_connection(limit).await?;
             let done = work(&tx, PhantomData).await?;
             Ok::<_, StoreError>((tx, done))
         })
@@ -116,6 +116,21 @@ impl Store {
                 Ok(answer)
             }
         }
+    }
+
+    /// A pooled connection may have died unnoticed. Nothing has been asked of it
+    /// yet, so another is taken; a dead one does not come back.
+    async fn begin_on_a_living_connection(
+        &self,
+        limit: Instant,
+    ) -> Result<DatabaseTransaction, StoreError> {
+        for _ in 0..self.inner.limits.connections {
+            match self.begin(limit).await {
+                Err(StoreError::Unavailable) => {}
+                result => return result,
+            }
+        }
+        self.begin(limit).await
     }
 
     async fn begin(&self, limit: Instant) -> Result<DatabaseTransaction, StoreError> {

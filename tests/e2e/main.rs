@@ -51,6 +51,7 @@ mod peer;
 mod raw;
 mod recovery;
 mod registry;
+mod remembered;
 mod request_ids;
 mod tariffs;
 mod verdicts;

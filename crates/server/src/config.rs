@@ -38,6 +38,15 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// `[registry]`
     pub registry: RegistryConfig,
+    /// `[cache]`
+    pub cache: CacheConfig,
+}
+
+/// What a node remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// Memory for documents that were validated, in bytes; 0 remembers none.
+    pub verdict_bytes: u64,
 }
 
 /// Where the service listens. Port 0 takes a free one.

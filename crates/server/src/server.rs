@@ -23,6 +23,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 
 use crate::app::App;
+use crate::app::remembered::Remembered;
 use crate::config::Config;
 use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer};
 use crate::probes::{Probes, Readiness};
@@ -137,6 +138,7 @@ impl Server {
             signer: Arc::new(signer),
             hasher,
             registry,
+            remembered: Remembered::new(config.cache.verdict_bytes),
             run,
         });
         let probes = Probes::new(probes_listener, Readiness::new("starting"));
@@ -223,6 +225,9 @@ impl Server {
             TLS_POLL,
             stopped(tasks_running.clone()),
         ));
+        let store = self.app.store.clone();
+        let running = tasks_running.clone();
+        tasks.spawn(async move { store.watch_changes(stopped(running)).await });
         tasks.spawn(sequence(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(recover_certificates(
             Arc::clone(&self.app),

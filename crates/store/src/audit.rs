@@ -10,6 +10,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, Set, Statement};
 use uuid::Uuid;
 
+use crate::changes::take_note;
 use crate::entity::{audit_chain, audit_entry, audit_pending, change_event};
 use crate::rows::{self, Rows};
 use crate::tx::Done;
@@ -84,6 +85,8 @@ impl Store {
         tx: &DatabaseTransaction,
         acts: impl IntoIterator<Item = (&'a ActContext, Act)>,
     ) -> Result<(), StoreError> {
+        let acts: Vec<_> = acts.into_iter().collect();
+        take_note(tx, acts.iter().map(|(_, act)| act)).await?;
         let (mut entries, mut events, mut pending) = (Vec::new(), Vec::new(), Vec::new());
         for (context, act) in acts {
             let id = new_uuid(context.now, &*self.inner.entropy)

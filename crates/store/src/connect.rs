@@ -16,6 +16,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSq
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::changes::Changes;
 use crate::joint::Queue;
 use crate::migration::{self, APPEND_ONLY, DELETED_FROM};
 use crate::{Inner, Store, StoreError, seconds};
@@ -98,6 +99,15 @@ impl Store {
             )));
         }
         let db = connect(config, limits.connections, limits).await?;
+        let listening = match config {
+            StoreConfig::Sqlite { .. } => None,
+            StoreConfig::Postgres { url } => Some(
+                PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(limits.acquire)
+                    .connect_lazy_with(postgres_options(url, limits)?),
+            ),
+        };
         let pending = migration::pending(&db).await.map_err(schema_error)?;
         if !pending.is_empty() {
             return Err(StoreError::Schema(format!(
@@ -115,6 +125,8 @@ impl Store {
         let (upserting, upserting_workers) = Queue::new();
         let inner = Arc::new(Inner {
             db,
+            listening,
+            changes: Arc::new(Changes::new()),
             home: Handle::current(),
             limits,
             entropy,
@@ -252,26 +264,6 @@ async fn connect(
             Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
         }
         StoreConfig::Postgres { url } => {
-            let options = PgConnectOptions::from_str(url)
-                .map_err(|_| StoreError::Config("the PostgreSQL URL cannot be read".to_owned()))?;
-            let options = if is_local(&options) {
-                options
-            } else {
-                options.ssl_mode(PgSslMode::VerifyFull)
-            };
-            let millis = |limit: Duration| limit.as_millis().to_string();
-            let options = options
-                .application_name("gavah")
-                .options([
-                    ("default_transaction_isolation", "read committed".to_owned()),
-                    ("statement_timeout", millis(limits.transaction)),
-                    ("lock_timeout", millis(limits.statement)),
-                    (
-                        "idle_in_transaction_session_timeout",
-                        millis(limits.transaction * 2),
-                    ),
-                ])
-                .disable_statement_logging();
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(limits.acquire)
@@ -285,11 +277,34 @@ async fn connect(
                         Ok(true)
                     })
                 })
-                .connect_with(options)
+                .connect_with(postgres_options(url, limits)?)
                 .await?;
             Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
         }
     }
+}
+
+fn postgres_options(url: &str, limits: StoreLimits) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Config("the PostgreSQL URL cannot be read".to_owned()))?;
+    let options = if is_local(&options) {
+        options
+    } else {
+        options.ssl_mode(PgSslMode::VerifyFull)
+    };
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    Ok(options
+        .application_name("gavah")
+        .options([
+            ("default_transaction_isolation", "read committed".to_owned()),
+            ("statement_timeout", millis(limits.transaction)),
+            ("lock_timeout", millis(limits.statement)),
+            (
+                "idle_in_transaction_session_timeout",
+                millis(limits.transaction * 2),
+            ),
+        ])
+        .disable_statement_logging())
 }
 
 /// Every connection must survive a power cut after an acknowledged commit.

@@ -7,6 +7,7 @@
 
 mod audit;
 mod certificates;
+mod changes;
 mod claim;
 mod codes;
 mod connect;
@@ -31,9 +32,10 @@ use std::time::Duration;
 
 use gavah_domain::Entropy;
 use sea_orm::DatabaseConnection;
+use sea_orm::sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use codes::Issuing;
 use document::Changing;
@@ -45,6 +47,7 @@ pub use certificates::{
     CertificateContent, Intent, IssueCertificate, Recorded, Signed, StoredApplication,
     StoredCertificate, StoredStep,
 };
+pub use changes::{CHANGE_LOOKS, Changes, Mark};
 pub use claim::{Claim, Claimed};
 pub use codes::{
     Attestation, CodeContent, Issue, IssueCode, PriorProof, StoredCode, StoredRevocation,
@@ -87,6 +90,9 @@ pub struct Store {
 
 struct Inner {
     db: DatabaseConnection,
+    /// For hearing of changes that other nodes commit; none on SQLite.
+    listening: Option<PgPool>,
+    changes: Arc<Changes>,
     /// The runtime of the connections.
     home: Handle,
     limits: StoreLimits,
@@ -114,6 +120,10 @@ impl Store {
     pub async fn close(&self) {
         // Closing twice is harmless and the only error there is.
         let _ = self.inner.db.close_by_ref().await;
+        if let Some(listening) = &self.inner.listening {
+            // Who still listens would hold it up.
+            let _ = timeout(seconds(1), listening.close()).await;
+        }
     }
 
     /// Asks the database for an answer.

@@ -1,7 +1,9 @@
 //! Named transactions and timed reads.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
@@ -12,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::context::TokioContext;
 use tracing::Instrument;
 
+use crate::changes::CHANGED;
 use crate::{Store, StoreError};
 
 /// Transactions by name and outcome.
@@ -97,6 +100,18 @@ impl Store {
             ),
             None => None,
         };
+        CHANGED
+            .scope(RefCell::default(), self.try_in_turn(limit, work))
+            .await
+    }
+
+    async fn try_in_turn<'env, T: Send>(
+        &self,
+        limit: Instant,
+        work: &(
+             impl for<'tx> Fn(&'tx DatabaseTransaction, Within<'tx, 'env>) -> Work<'tx, T> + Send + Sync
+         ),
+    ) -> Result<T, StoreError> {
         let worked = timeout_at(limit, async {
             let tx = self.begin_on_a_living_connection(limit).await?;
             let done = work(&tx, PhantomData).await?;
@@ -158,7 +173,16 @@ impl Store {
     }
 
     async fn commit(&self, tx: DatabaseTransaction) -> Result<(), StoreError> {
-        let commit = tokio::spawn(tx.commit());
+        let changes = Arc::clone(&self.inner.changes);
+        let changed = CHANGED.with(RefCell::take);
+        let commit = tokio::spawn(async move {
+            let committed = tx.commit().await;
+            // Before anybody is told, and also where the outcome is not known.
+            for document in changed {
+                changes.note(document);
+            }
+            committed
+        });
         match timeout_at(Instant::now() + self.inner.limits.commit, commit).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => match StoreError::from(error) {

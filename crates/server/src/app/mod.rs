@@ -25,7 +25,10 @@ mod documents;
 pub mod records;
 pub mod recovery;
 pub mod registry;
+pub mod remembered;
 pub mod validate;
+
+use remembered::Remembered;
 
 /// What every use case works with.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub struct App {
     pub hasher: SubjectHasher,
     /// The registry of this node.
     pub registry: Arc<Registry>,
+    /// Documents validated lately.
+    pub remembered: Remembered,
     /// This run of the process, as owner of leases.
     pub run: Uuid,
 }

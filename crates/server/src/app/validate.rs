@@ -1,11 +1,13 @@
-//! Is this code good? One indexed lookup and a pure judgement.
+//! Is this code good? A document remembered or looked up by one index, and a pure
+//! judgement.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use gavah_domain::institution::InstitutionState;
 use gavah_domain::verdict::{Audience, StoredDocument, Verdict, audience, verdict_at};
 use gavah_domain::{CodeScheme, PersonId, ValidityCode};
-use gavah_store::{Store, StoreError, StoredCertificate, StoredCode};
+use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
 
 use super::{App, owns};
@@ -17,7 +19,7 @@ use crate::error::AppError;
 const LOOKUP: usize = 500;
 
 /// A document found by its code.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Found {
     /// A validity code.
     Code(Box<StoredCode>),
@@ -31,7 +33,7 @@ pub struct Answer {
     /// The verdict.
     pub verdict: Verdict,
     /// The document; unset when it is unknown.
-    pub found: Option<Found>,
+    pub found: Option<Arc<Found>>,
     /// Who asks.
     pub audience: Audience,
     /// The instant of the judgement.
@@ -53,7 +55,7 @@ pub async fn validate_code(
     let Ok(code) = &question.code else {
         return Ok(Answer::without_document(Verdict::malformed(), now));
     };
-    let found = find(&app.store_for(call), code).await?;
+    let found = find(app, call, code).await?;
     Ok(judge(call, code, found, question.claim.as_ref(), now))
 }
 
@@ -65,7 +67,6 @@ pub async fn batch_validate_codes(
     questions: &[ValidateInput],
 ) -> Vec<Answer> {
     let now = app.clock.now();
-    let store = app.store_for(call);
     let mut answers = Vec::with_capacity(questions.len());
     for chunk in questions.chunks(LOOKUP) {
         let codes: Vec<_> = chunk
@@ -73,7 +74,7 @@ pub async fn batch_validate_codes(
             .filter_map(|q| q.code.as_ref().ok())
             .copied()
             .collect();
-        let found = find_many(&store, &codes).await;
+        let found = find_many(app, call, &codes).await;
         answers.extend(chunk.iter().map(|question| match (&question.code, &found) {
             (Err(_), _) => Answer::without_document(Verdict::malformed(), now),
             (Ok(_), Err(_)) => Answer::without_document(Verdict::undetermined(), now),
@@ -89,39 +90,66 @@ pub async fn batch_validate_codes(
     answers
 }
 
-/// Looks the code up. Legacy codes may begin with any digit, so a code of the
-/// certificates' scheme that no certificate has may still be a validity code.
-async fn find(store: &Store, code: &ValidityCode) -> Result<Option<Found>, StoreError> {
+/// Looks the code up, in memory and then in the store. Legacy codes may begin with
+/// any digit, so a code of the certificates' scheme that no certificate has may
+/// still be a validity code.
+async fn find(
+    app: &App,
+    call: &Call,
+    code: &ValidityCode,
+) -> Result<Option<Arc<Found>>, StoreError> {
+    if let Some(found) = app.remembered.get(code, app.store.changes()) {
+        return Ok(Some(found));
+    }
+    let store = app.store_for(call);
+    let mark = store.changes().mark();
+    let mut found = None;
     if code.scheme() == Some(CodeScheme::EnrollmentCertificate) {
         let certificate = store.find_certificate(code).await?;
-        if let Some(certificate) = certificate {
-            return Ok(Some(Found::Certificate(Box::new(certificate))));
-        }
+        found = certificate.map(|certificate| Found::Certificate(Box::new(certificate)));
     }
-    Ok(store
-        .find_code(code)
-        .await?
-        .map(|code| Found::Code(Box::new(code))))
+    if found.is_none() {
+        let stored = store.find_code(code).await?;
+        found = stored.map(|stored| Found::Code(Box::new(stored)));
+    }
+    let found = found.map(Arc::new);
+    if let Some(found) = &found {
+        app.remembered.put(*code, found, mark);
+    }
+    Ok(found)
 }
 
 async fn find_many(
-    store: &Store,
+    app: &App,
+    call: &Call,
     codes: &[ValidityCode],
-) -> Result<HashMap<ValidityCode, Found>, StoreError> {
-    let mut found: HashMap<_, _> = store
-        .find_codes(codes)
-        .await?
-        .into_iter()
-        .map(|stored| (stored.code, Found::Code(Box::new(stored))))
-        .collect();
-    let certificates: Vec<_> = codes
-        .iter()
-        .filter(|code| code.scheme() == Some(CodeScheme::EnrollmentCertificate))
-        .copied()
-        .collect();
-    if !certificates.is_empty() {
-        for stored in store.find_certificates(&certificates).await? {
-            found.insert(stored.code, Found::Certificate(Box::new(stored)));
+) -> Result<HashMap<ValidityCode, Arc<Found>>, StoreError> {
+    let store = app.store_for(call);
+    let mark = store.changes().mark();
+    let mut found = HashMap::with_capacity(codes.len());
+    let mut others = Vec::new();
+    for code in codes {
+        match app.remembered.get(code, store.changes()) {
+            Some(remembered) => {
+                found.insert(*code, remembered);
+            }
+            None => others.push(*code),
+        }
+    }
+    let mut add = |code, document| {
+        let document = Arc::new(document);
+        app.remembered.put(code, &document, mark);
+        found.insert(code, document);
+    };
+    if !others.is_empty() {
+        for stored in store.find_codes(&others).await? {
+            add(stored.code, Found::Code(Box::new(stored)));
+        }
+    }
+    others.retain(|code| code.scheme() == Some(CodeScheme::EnrollmentCertificate));
+    if !others.is_empty() {
+        for stored in store.find_certificates(&others).await? {
+            add(stored.code, Found::Certificate(Box::new(stored)));
         }
     }
     Ok(found)
@@ -130,14 +158,14 @@ async fn find_many(
 fn judge(
     call: &Call,
     code: &ValidityCode,
-    found: Option<Found>,
+    found: Option<Arc<Found>>,
     claim: Option<&PersonId>,
     now: Timestamp,
 ) -> Answer {
     let Some(found) = found else {
         return Answer::without_document(verdict_at(code, None, claim, now), now);
     };
-    let (document, institution) = match &found {
+    let (document, institution) = match &*found {
         Found::Code(stored) => (
             document_of_code(call, stored),
             &stored.content.program.institution,

@@ -10,12 +10,12 @@ use tracing::Level;
 
 use super::reader::{Found, Reader, Reported, Section};
 use super::{
-    AuditConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem, RegistryConfig,
-    SigningConfig, StoreSection, TelemetryConfig, TlsConfig,
+    AuditConfig, CacheConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem,
+    RegistryConfig, SigningConfig, StoreSection, TelemetryConfig, TlsConfig,
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "listen",
     "tls",
     "store",
@@ -24,12 +24,16 @@ const SECTIONS: [&str; 8] = [
     "limits",
     "telemetry",
     "registry",
+    "cache",
 ];
 
 const PORT: u16 = 7443;
 const PROBES_PORT: u16 = 7480;
 /// A caller that is paused or whose certificate is retired is refused within this time.
 const LONGEST_POLL_MS: u64 = 1000;
+
+/// More memory than any machine of a node has.
+const MOST_REMEMBERED: u64 = 1 << 40;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -64,6 +68,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
     let limits = reader.section("limits", limits);
     let telemetry = reader.section("telemetry", telemetry);
     let registry = reader.section("registry", registry);
+    let cache = reader.section("cache", cache);
     reader.finish(&SECTIONS);
     let config = || {
         Ok::<_, Reported>(Config {
@@ -75,6 +80,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
             limits: limits?,
             telemetry: telemetry?,
             registry: registry?,
+            cache: cache?,
         })
     };
     Outcome {
@@ -211,6 +217,11 @@ fn registry(section: &mut Section<'_, '_>) -> Result<RegistryConfig, Reported> {
         .number("poll_ms", 500, 1..=LONGEST_POLL_MS)
         .map(ms)?;
     Ok(RegistryConfig { poll })
+}
+
+fn cache(section: &mut Section<'_, '_>) -> Result<CacheConfig, Reported> {
+    let verdict_bytes = section.number("verdict_bytes", 64 * 1024 * 1024, 0..=MOST_REMEMBERED)?;
+    Ok(CacheConfig { verdict_bytes })
 }
 
 fn postgres_url(url: &str) -> Result<(), &'static str> {

@@ -52,7 +52,7 @@ impl ValidationService for Services {
 
 /// The verdict with what this caller may be told.
 fn told(call: &Call, answer: &Answer, claim: Option<&PersonId>, receipt: String) -> pb::Verdict {
-    let found = answer.found.as_ref().map(|found| match found {
+    let found = answer.found.as_deref().map(|found| match found {
         Found::Code(code) => verdict::Found::Code(code),
         Found::Certificate(certificate) => verdict::Found::Certificate(certificate),
     });

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::rows::{id_of, new_row, read_all};
 use super::{Issue, IssueCode, StoredCode, name};
+use crate::changes::FRESH;
 use crate::claim::{claim_all, earlier};
 use crate::entity::{expert, validity_code};
 use crate::joint::{Joint, key};
@@ -317,7 +318,7 @@ impl Issuing {
         let (institution_code, expert) = self.expert();
         Act {
             resource: name(self.issue.id),
-            action: "ISSUE",
+            action: FRESH,
             to: DocumentState::Active.as_str().to_owned(),
             subject_hash: self.issue.subject_hash.clone(),
             on_behalf: format!("institutions/{institution_code}/experts/{expert}"),

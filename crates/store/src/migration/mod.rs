@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::seaql_migrations;
 
 mod m0001_ground;
+mod m0002_changes_of_documents;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -17,7 +18,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_ground::Migration)]
+        vec![
+            Box::new(m0001_ground::Migration),
+            Box::new(m0002_changes_of_documents::Migration),
+        ]
     }
 }
 

@@ -13,6 +13,7 @@ use gavah_domain::program::Program;
 use gavah_domain::record::Subject;
 use gavah_domain::{DisplayText, ValidityCode};
 use gavah_store::{Changes, Mark, StoredCertificate, StoredCode};
+use metrics::Counter;
 use moka::sync::Cache;
 use uuid::Uuid;
 
@@ -30,7 +31,11 @@ const ENTRY: usize = 192;
 
 /// Documents by their digits, in bounded memory.
 #[derive(Clone)]
-pub struct Remembered(Cache<ValidityCode, Entry>);
+pub struct Remembered {
+    documents: Cache<ValidityCode, Entry>,
+    hits: Counter,
+    misses: Counter,
+}
 
 #[derive(Clone)]
 struct Entry {
@@ -45,18 +50,27 @@ impl Remembered {
         let cache = Cache::builder()
             .max_capacity(bytes)
             .weigher(|_, entry: &Entry| u32::try_from(entry.bytes()).unwrap_or(u32::MAX));
-        Self(cache.build())
+        let counter = |outcome| metrics::counter!(DOCUMENTS_REMEMBERED, LABEL_OUTCOME => outcome);
+        Self {
+            documents: cache.build(),
+            hits: counter("hit"),
+            misses: counter("miss"),
+        }
     }
 
     /// The document with this code, if it is remembered and certainly as it was.
     #[must_use]
     pub fn get(&self, code: &ValidityCode, changes: &Changes) -> Option<Arc<Found>> {
         let remembered = self
-            .0
+            .documents
             .get(code)
             .filter(|entry| entry.holds(changes) && changes.is_current());
-        let outcome = if remembered.is_some() { "hit" } else { "miss" };
-        metrics::counter!(DOCUMENTS_REMEMBERED, LABEL_OUTCOME => outcome).increment(1);
+        let counter = if remembered.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.increment(1);
         remembered.map(|entry| entry.found)
     }
 
@@ -65,7 +79,7 @@ impl Remembered {
         // What is not signed yet changes without being changed.
         if found.is_issued() {
             let found = Arc::clone(found);
-            self.0.insert(code, Entry { found, mark });
+            self.documents.insert(code, Entry { found, mark });
         }
     }
 }

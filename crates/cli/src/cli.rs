@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, caller, certificate, check_config, code, keys, migrate, pki, record, seed, serve, whoami,
+    audit, bench, caller, certificate, check_config, code, keys, migrate, pki, record, seed, serve,
+    whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -69,6 +70,9 @@ enum Task {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Measure what calls cost, against servers that do nothing but answer
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 impl Cli {
@@ -102,6 +106,7 @@ impl Task {
             Self::Certificate(command) => certificate::run(&command, output).await,
             Self::Record(command) => record::run(&command, output).await,
             Self::Audit(command) => audit::run(&command, output).await,
+            Self::Bench(command) => bench::run(&command, output).await,
         }
     }
 }

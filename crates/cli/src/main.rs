@@ -9,6 +9,7 @@ mod message;
 mod offline;
 mod output;
 mod problem;
+mod world;
 
 use std::process::ExitCode;
 

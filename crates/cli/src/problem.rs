@@ -227,6 +227,12 @@ impl From<ClientError> for Problem {
     }
 }
 
+impl From<gavah_bench::process::ProcessError> for Problem {
+    fn from(error: gavah_bench::process::ProcessError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::Store(error)

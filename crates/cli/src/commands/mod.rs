@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod caller;
 pub(crate) mod certificate;
 pub(crate) mod check_config;

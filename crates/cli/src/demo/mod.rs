@@ -4,7 +4,6 @@
 mod people;
 mod step;
 mod story;
-mod world;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,8 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::step::Step;
 use self::story::Told;
-use self::world::{HUB, World};
 use crate::output::Output;
+use crate::world::{Database, HUB, World};
 
 /// What the demo is run with.
 #[derive(Debug, clap::Args)]
@@ -53,7 +52,7 @@ async fn demo(args: &DemoArgs, output: Output) -> Result<()> {
         .dir
         .clone()
         .unwrap_or_else(|| temporary.path().to_owned());
-    let world = World::create(&dir).await?;
+    let world = World::create(&dir, &Database::Sqlite).await?;
     let server = Server::bind(world.config()?, Surroundings::default())
         .await
         .into_diagnostic()?;

@@ -10,7 +10,7 @@ use super::issue::{Code, issue, issue_request};
 use super::{Callers, Tell, fields, must_grant, must_refuse, request_id};
 use crate::demo::people::Person;
 use crate::demo::step::Asked;
-use crate::demo::world::{HUB, INELIGIBLE, ORGANIZATION, UNIVERSITY};
+use crate::world::{HUB, INELIGIBLE, ORGANIZATION, UNIVERSITY};
 
 pub(super) async fn validate(
     hub: &Client,

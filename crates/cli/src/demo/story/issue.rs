@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Called, Tell, fields, must_grant, request_id, timestamp};
 use crate::demo::people::Person;
 use crate::demo::step::Asked;
-use crate::demo::world::{UNIVERSITY, WINDOW};
+use crate::world::{UNIVERSITY, WINDOW, current_term};
 
 fn program(person: &Person, institution: &str, level: pb::DegreeLevel) -> pb::Program {
     let year = JalaliDate::of(SystemClock.now()).year();
@@ -26,21 +26,6 @@ fn program(person: &Person, institution: &str, level: pb::DegreeLevel) -> pb::Pr
             academic_year: year - 2,
             kind: pb::TermKind::First.into(),
         }),
-    }
-}
-
-/// The term of the demo's reference data in which a day lies.
-fn current_term(today: JalaliDate) -> pb::Term {
-    let (year, day) = (today.year(), today.as_i32() % 10_000);
-    let (academic_year, kind) = match day {
-        ..=415 => (year - 1, pb::TermKind::Second),
-        416..=631 => (year - 1, pb::TermKind::Summer),
-        632..=1115 => (year, pb::TermKind::First),
-        _ => (year, pb::TermKind::Second),
-    };
-    pb::Term {
-        academic_year,
-        kind: kind.into(),
     }
 }
 

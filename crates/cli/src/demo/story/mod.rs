@@ -16,7 +16,7 @@ use self::issue::{issue_certificate, issue_codes, push_records};
 use self::register::register;
 use super::people::people;
 use super::step::{Asked, Step};
-use super::world::World;
+use crate::world::World;
 
 /// Made-up students of the demo.
 const STUDENTS: u32 = 300;

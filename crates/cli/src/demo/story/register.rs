@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Callers, Tell, fields, must_grant, request_id};
 use crate::demo::step::{Asked, Step};
-use crate::demo::world::{HUB, INELIGIBLE, INSTITUTIONS, ORGANIZATION, UNIVERSITY, WINDOW, World};
+use crate::world::{HUB, INELIGIBLE, INSTITUTIONS, ORGANIZATION, UNIVERSITY, WINDOW, World};
 
 /// The Organization registers institutions, experts and callers.
 pub(super) async fn register(world: &World, port: u16, tell: Tell<'_>) -> Result<Callers> {

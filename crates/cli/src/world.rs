@@ -1,10 +1,13 @@
-//! The demo's world: keys, PKI, an SQLite database and reference data, all in one
-//! folder.
+//! A made-up world: keys, PKI, a database and reference data, all in one folder.
+//! The demo plays in it, and load is measured in it.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gavah_api::v1 as pb;
 use gavah_client::{Client, ClientConfig};
 use gavah_devpki::{Authority, Validity, write};
 use gavah_domain::caller::{Caller, CallerClass, CallerId, CallerState};
@@ -20,15 +23,20 @@ use gavah_store::{
 use jiff::{SignedDuration, Timestamp};
 use miette::{IntoDiagnostic, Result, miette};
 
-/// Trust domain of the demo's callers.
+/// File of the configuration.
+const CONFIG: &str = "gavah.toml";
+/// File of the URL of a PostgreSQL database.
+const URL_FILE: &str = "database.url";
+
+/// Trust domain of the callers.
 const TRUST_DOMAIN: &str = "demo.gavah.example";
 
-/// How long the demo's certificates last.
+/// How long the certificates last.
 const CERTIFICATE_DAYS: i64 = 7;
 
 /// The Organization's own system: the first caller, registered offline.
 pub(crate) const ORGANIZATION: &str = "demo-organization";
-/// The system of the demo's state university.
+/// The system of the state university.
 pub(crate) const UNIVERSITY: &str = "demo-university";
 /// The system of a university that is known and not eligible.
 pub(crate) const INELIGIBLE: &str = "demo-azad-university";
@@ -81,9 +89,33 @@ pub(crate) const INSTITUTIONS: [(&str, &str, &str, &str); 6] = [
 pub(crate) struct World {
     /// The folder.
     pub(crate) dir: PathBuf,
-    /// Start of the demo.
+    /// When it was made.
     pub(crate) now: Timestamp,
     authority: Authority,
+    /// The configuration's section on the database.
+    store: String,
+}
+
+/// Where a world keeps its documents.
+pub(crate) enum Database {
+    /// A file in its folder.
+    Sqlite,
+    /// An empty database, as its owner.
+    Postgres {
+        /// Its URL.
+        url: String,
+    },
+}
+
+impl Database {
+    fn section(&self) -> String {
+        match self {
+            Self::Sqlite => "[store]\nengine = \"sqlite\"\npath = \"gavah.sqlite\"\n".to_owned(),
+            Self::Postgres { .. } => {
+                format!("[store]\nengine = \"postgres\"\nurl_file = \"{URL_FILE}\"\n")
+            }
+        }
+    }
 }
 
 /// A client certificate on disk.
@@ -98,11 +130,11 @@ pub(crate) struct Identity {
 
 impl World {
     /// Makes the world in `dir`, which must not exist or be empty.
-    pub(crate) async fn create(dir: &Path) -> Result<Self> {
+    pub(crate) async fn create(dir: &Path, database: &Database) -> Result<Self> {
         fs::create_dir_all(dir).into_diagnostic()?;
         if fs::read_dir(dir).into_diagnostic()?.next().is_some() {
             return Err(miette!(
-                "{} is not empty: the demo starts from nothing",
+                "{} is not empty: a made-up world starts from nothing",
                 dir.display()
             ));
         }
@@ -115,13 +147,17 @@ impl World {
             dir,
             now,
             authority,
+            store: database.section(),
         };
         let server = world
             .authority
             .issue_server(&["localhost", "127.0.0.1"], world.validity()?)
             .into_diagnostic()?;
         write(&server, &world.dir.join("pki"), "server").into_diagnostic()?;
-        world.write_config()?;
+        if let Database::Postgres { url } = database {
+            write_secret(&world.dir.join(URL_FILE), url)?;
+        }
+        world.write_config(CONFIG, "")?;
         world.fill_store().await?;
         Ok(world)
     }
@@ -150,37 +186,47 @@ impl World {
         })
     }
 
-    /// The demo's configuration, read the way any server reads its own.
+    /// The world's configuration, read the way any server reads its own.
     pub(crate) fn config(&self) -> Result<Config> {
-        Config::load(&self.dir.join("gavah.toml")).into_diagnostic()
+        Config::load(&self.dir.join(CONFIG)).into_diagnostic()
     }
 
-    /// A client of the server at `port`.
-    pub(crate) async fn client(&self, identity: &Identity, port: u16) -> Result<Client> {
-        Client::connect(&ClientConfig {
+    /// How to connect to the server at `port`.
+    pub(crate) fn client_config(&self, identity: &Identity, port: u16) -> ClientConfig {
+        ClientConfig {
             endpoint: format!("https://localhost:{port}"),
             server_ca: self.authority.certificate_path(),
             certificate: identity.certificate.clone(),
             key: identity.key.clone(),
             timeout: std::time::Duration::from_secs(10),
             retries: 3,
-        })
-        .await
-        .into_diagnostic()
+        }
     }
 
-    fn write_config(&self) -> Result<()> {
+    /// A client of the server at `port`.
+    pub(crate) async fn client(&self, identity: &Identity, port: u16) -> Result<Client> {
+        Client::connect(&self.client_config(identity, port))
+            .await
+            .into_diagnostic()
+    }
+
+    /// Writes a configuration of the world with more sections than it needs.
+    pub(crate) fn write_config(&self, name: &str, more: &str) -> Result<PathBuf> {
+        let store = &self.store;
         let config = format!(
-            "# Written by `gavah demo`: loopback only, development certificates.\n\
+            "# Written by the program itself: loopback only, development certificates.\n\
              [listen]\naddress = \"127.0.0.1:0\"\nprobes_address = \"127.0.0.1:0\"\n\n\
              [tls]\ncertificate_file = \"pki/server.pem\"\nkey_file = \"pki/server.key\"\n\
              client_ca_file = \"pki/ca.pem\"\ncrl_files = [\"pki/crl.pem\"]\n\
              trust_domain = \"{TRUST_DOMAIN}\"\n\n\
-             [store]\nengine = \"sqlite\"\npath = \"gavah.sqlite\"\n\n\
+             {store}\n\
              [signing]\nkey_file = \"signing.key\"\n\n\
-             [audit]\nsubject_hash_key_file = \"subject-hash.key\"\n"
+             [audit]\nsubject_hash_key_file = \"subject-hash.key\"\n\n\
+             {more}"
         );
-        fs::write(self.dir.join("gavah.toml"), config).into_diagnostic()
+        let path = self.dir.join(name);
+        fs::write(&path, config).into_diagnostic()?;
+        Ok(path)
     }
 
     /// Migrates the database, loads the reference data and registers the first
@@ -233,6 +279,17 @@ impl World {
             fingerprint: String::new(),
         }
     }
+}
+
+/// A file that only its owner may read.
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .into_diagnostic()?;
+    file.write_all(text.as_bytes()).into_diagnostic()
 }
 
 /// Terms around today, both services with an open call, agreements of the demo's
@@ -345,4 +402,19 @@ fn terms(year: i32) -> Vec<TermSeed> {
         ),
         term("SUMMER", format!("{year}/04/16"), format!("{year}/06/31")),
     ]
+}
+
+/// The term of this reference data in which a day lies.
+pub(crate) fn current_term(today: JalaliDate) -> pb::Term {
+    let (year, day) = (today.year(), today.as_i32() % 10_000);
+    let (academic_year, kind) = match day {
+        ..=415 => (year - 1, pb::TermKind::Second),
+        416..=631 => (year - 1, pb::TermKind::Summer),
+        632..=1115 => (year, pb::TermKind::First),
+        _ => (year, pb::TermKind::Second),
+    };
+    pb::Term {
+        academic_year,
+        kind: kind.into(),
+    }
 }

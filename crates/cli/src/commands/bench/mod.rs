@@ -1,0 +1,53 @@
+//! `gavah bench`: load, and what it costs.
+
+mod child;
+mod print;
+mod run;
+mod scenario;
+mod serve;
+mod settings;
+mod site;
+
+use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::problem::Problem;
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Measure scenarios in interleaved rounds
+    Run(Box<run::RunArgs>),
+    /// Serve the bare echo (started by the bench itself)
+    #[command(hide = true)]
+    ServeEcho(serve::EchoArgs),
+    /// Serve a trace collector that keeps nothing (started by the bench itself)
+    #[command(hide = true)]
+    ServeCollector(serve::CollectorArgs),
+}
+
+pub(crate) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, Problem> {
+    match command {
+        BenchCommand::ServeEcho(args) => serve::echo(args).await,
+        BenchCommand::ServeCollector(args) => serve::collector(args).await,
+        BenchCommand::Run(args) => until_interrupted(run::run(args, output)).await,
+    }
+}
+
+/// A signal drops the measurement, and with it every server that it started.
+async fn until_interrupted(
+    measuring: impl Future<Output = Result<Exit, Problem>>,
+) -> Result<Exit, Problem> {
+    let listen = |kind| signal(kind).map_err(|error| Problem::Internal(error.to_string()));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let interrupted =
+        || Problem::Refused("interrupted: every server that was started has ended".to_owned());
+    tokio::select! {
+        measured = measuring => measured,
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
+    }
+}

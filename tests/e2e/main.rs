@@ -53,6 +53,7 @@ mod recovery;
 mod registry;
 mod remembered;
 mod request_ids;
+mod shards;
 mod tariffs;
 mod verdicts;
 mod wire;

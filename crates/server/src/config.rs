@@ -6,7 +6,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use gavah_store::{StoreConfig, StoreLimits};
@@ -40,6 +42,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// `[cache]`
     pub cache: CacheConfig,
+    /// `[runtime]`
+    pub runtime: RuntimeConfig,
 }
 
 /// What a node remembers.
@@ -172,6 +176,23 @@ impl RegistryConfig {
     #[must_use]
     pub const fn poll(&self) -> Duration {
         self.poll
+    }
+}
+
+/// How the service uses the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuntimeConfig {
+    /// 0 for one for each core.
+    shards: usize,
+}
+
+impl RuntimeConfig {
+    /// Threads on which connections live; as many as the process has cores unless said otherwise.
+    #[must_use]
+    pub fn shards(&self) -> NonZero<usize> {
+        NonZero::new(self.shards)
+            .or_else(|| available_parallelism().ok())
+            .unwrap_or(NonZero::<usize>::MIN)
     }
 }
 

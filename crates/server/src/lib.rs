@@ -16,6 +16,7 @@ pub mod probes;
 pub mod registry_watch;
 mod server;
 pub mod services;
+mod shards;
 pub mod status;
 mod tasks;
 pub mod telemetry;

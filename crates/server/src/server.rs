@@ -14,11 +14,13 @@ use gavah_domain::{Clock, Entropy, SystemClock, SystemEntropy, new_uuid};
 use gavah_evidence::{FileSigner, KeyError, SubjectHasher};
 use gavah_store::{Store, StoreError};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::layer::util::{Identity, Stack};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 
@@ -29,6 +31,7 @@ use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer};
 use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::Services;
+use crate::shards::Shards;
 use crate::tasks::{recover_certificates, sequence, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
@@ -52,6 +55,15 @@ const KEEPALIVE_WAIT: Duration = Duration::from_secs(5);
 /// A connection ends after this time, so that a changed trust bundle reaches it.
 const CONNECTION_AGE: Duration = Duration::from_secs(3600);
 
+/// What a call passes, outermost first.
+type Layers = (
+    OuterLayer,
+    LoadShedLayer,
+    GlobalConcurrencyLimitLayer,
+    DeadlineLayer,
+    AuthLayer,
+);
+
 /// Time and randomness of a server.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -70,7 +82,7 @@ impl Default for Surroundings {
     }
 }
 
-/// Why a server could not start.
+/// Why a server could not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// TLS files.
@@ -93,7 +105,10 @@ pub enum StartError {
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Entropy,
-    /// The listener ended without being told to.
+    /// A shard cannot be started.
+    #[error("a thread for connections cannot be started: {0}")]
+    Shard(std::io::Error),
+    /// A shard ended without being told to.
     #[error("the gRPC server ended by itself")]
     Ended,
     /// The contract's descriptor cannot be served.
@@ -140,6 +155,7 @@ impl Server {
             registry,
             remembered: Remembered::new(config.cache.verdict_bytes),
             run,
+            home: Handle::current(),
         });
         let probes = Probes::new(probes_listener, Readiness::new("starting"));
         Ok(Self {
@@ -170,50 +186,41 @@ impl Server {
     /// and calls, calls in flight get the configured grace, and the store closes
     /// last.
     ///
+    /// Connections live on threads of their own, one for each shard; everything
+    /// else is done in the runtime this is called in.
+    ///
     /// # Errors
     ///
-    /// [`StartError::Reflection`] before anything is served, [`StartError::Ended`]
-    /// when the listener ended by itself.
+    /// [`StartError::Reflection`] and [`StartError::Shard`] before anything is
+    /// served, [`StartError::Ended`] when a shard ended by itself.
     pub async fn serve_until(self, signal: impl Future<Output = ()>) -> Result<(), StartError> {
         let (stop_serving, serving) = watch::channel(false);
+        let (abort_calls, aborted) = watch::channel(false);
         let (stop_tasks, tasks_running) = watch::channel(false);
         let draining = Draining::default();
         let mut health = HealthReporter::new();
         tell(&health, ServingStatus::NotServing).await;
-        let routes = self.routes(&health)?;
-        let limits = &self.config.limits;
-        let layers = tower::ServiceBuilder::new()
-            .layer(OuterLayer::new(Arc::clone(&self.surroundings.entropy)))
-            .layer(LoadShedLayer::new())
-            .layer(GlobalConcurrencyLimitLayer::new(limits.max_in_flight))
-            .layer(DeadlineLayer::new(Deadlines {
-                default: limits.default_deadline(),
-                max: limits.max_deadline(),
-            }))
-            .layer(AuthLayer::new(
-                Arc::clone(&self.app.registry) as Arc<_>,
-                Arc::clone(&self.tls),
-                Arc::clone(&self.surroundings.clock),
-                draining.clone(),
-            ))
-            .into_inner();
-        let incoming = accept(
+        let drain_grace = self.config.limits.drain_grace();
+        let (grpc, routes) = (self.grpc(&draining), self.routes(&health)?);
+        let lanes = accept(
             self.listener,
-            Arc::clone(&self.tls),
-            limits.transport(),
+            self.config.limits.transport(),
+            self.config.runtime.shards(),
             stopped(serving.clone()),
         );
-        let grpc = tonic::transport::Server::builder()
-            .max_concurrent_streams(limits.max_concurrent_streams)
-            .concurrency_limit_per_connection(limits.concurrency_per_connection)
-            .http2_max_header_list_size(HEADER_LIST_BYTES)
-            .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-            .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
-            .max_connection_age(CONNECTION_AGE)
-            .max_connection_age_grace(limits.drain_grace())
-            .layer(layers)
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, stopped(serving.clone()));
+        let mut shards = Shards::default();
+        for lane in lanes {
+            let grpc = grpc.clone().add_routes(routes.clone());
+            let tls = Arc::clone(&self.tls);
+            let (serving, aborted) = (stopped(serving.clone()), stopped(aborted.clone()));
+            let work = async move {
+                tokio::select! {
+                    _ = grpc.serve_with_incoming_shutdown(lane.connections(tls), serving) => {}
+                    () = aborted => {}
+                }
+            };
+            shards.start(work).map_err(StartError::Shard)?;
+        }
 
         let mut tasks = JoinSet::new();
         let poll = self.config.registry.poll();
@@ -235,37 +242,35 @@ impl Server {
         ));
         let readiness = self.probes.readiness();
         tasks.spawn(self.probes.serve(stopped(tasks_running)));
-        let mut grpc = tokio::spawn(grpc);
 
         tell(&health, ServingStatus::Serving).await;
         readiness.set_ready();
         tracing::info!(address = %self.address, probes = %self.probes_address, "serving");
 
-        let mut ended_by_itself = false;
-        tokio::select! {
-            () = signal => {}
-            _ = &mut grpc => {
+        let ended_by_itself = tokio::select! {
+            () = signal => false,
+            () = shards.one_ended() => {
                 tracing::error!("the gRPC server ended by itself");
-                ended_by_itself = true;
+                true
             }
-        }
+        };
         readiness.set_not_ready("draining");
         tell(&health, ServingStatus::NotServing).await;
         draining.begin();
         tracing::info!("draining");
-        // Nobody listens any more only when the server has ended.
+        // Nobody listens any more only when every shard has ended.
         let _ = stop_serving.send(true);
         // Those who watch have been told: now their streams end, which would else hold the drain to its last moment.
         for service in SERVICES {
             health.clear_service_status(service).await;
         }
-        if !grpc.is_finished()
-            && tokio::time::timeout(limits.drain_grace(), &mut grpc)
-                .await
-                .is_err()
+        if tokio::time::timeout(drain_grace, shards.all_ended())
+            .await
+            .is_err()
         {
             tracing::warn!("calls were still in flight when the grace ended");
-            grpc.abort();
+            let _ = abort_calls.send(true);
+            shards.all_ended().await;
         }
         let _ = stop_tasks.send(true);
         while tasks.join_next().await.is_some() {}
@@ -275,6 +280,35 @@ impl Server {
             return Err(StartError::Ended);
         }
         Ok(())
+    }
+
+    /// What every shard serves with; the limits and states inside are shared by all clones.
+    fn grpc(&self, draining: &Draining) -> tonic::transport::Server<Stack<Layers, Identity>> {
+        let limits = &self.config.limits;
+        let layers: Layers = (
+            OuterLayer::new(Arc::clone(&self.surroundings.entropy)),
+            LoadShedLayer::new(),
+            GlobalConcurrencyLimitLayer::new(limits.max_in_flight),
+            DeadlineLayer::new(Deadlines {
+                default: limits.default_deadline(),
+                max: limits.max_deadline(),
+            }),
+            AuthLayer::new(
+                Arc::clone(&self.app.registry) as Arc<_>,
+                Arc::clone(&self.tls),
+                Arc::clone(&self.surroundings.clock),
+                draining.clone(),
+            ),
+        );
+        tonic::transport::Server::builder()
+            .max_concurrent_streams(limits.max_concurrent_streams)
+            .concurrency_limit_per_connection(limits.concurrency_per_connection)
+            .http2_max_header_list_size(HEADER_LIST_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+            .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+            .max_connection_age(CONNECTION_AGE)
+            .max_connection_age_grace(limits.drain_grace())
+            .layer(layers)
     }
 
     fn routes(&self, health: &HealthReporter) -> Result<Routes, StartError> {

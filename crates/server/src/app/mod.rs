@@ -12,6 +12,7 @@ use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
 use gavah_evidence::{Signer, SubjectHasher};
 use gavah_store::{ActContext, Claim, Claimed, Scope, Store};
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::call::Call;
@@ -49,6 +50,8 @@ pub struct App {
     pub remembered: Remembered,
     /// This run of the process, as owner of leases.
     pub run: Uuid,
+    /// Where work goes on that must end even when its connection has gone.
+    pub home: Handle,
 }
 
 impl App {

@@ -11,11 +11,11 @@ use tracing::Level;
 use super::reader::{Found, Reader, Reported, Section};
 use super::{
     AuditConfig, CacheConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem,
-    RegistryConfig, SigningConfig, StoreSection, TelemetryConfig, TlsConfig,
+    RegistryConfig, RuntimeConfig, SigningConfig, StoreSection, TelemetryConfig, TlsConfig,
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "listen",
     "tls",
     "store",
@@ -25,6 +25,7 @@ const SECTIONS: [&str; 9] = [
     "telemetry",
     "registry",
     "cache",
+    "runtime",
 ];
 
 const PORT: u16 = 7443;
@@ -34,6 +35,8 @@ const LONGEST_POLL_MS: u64 = 1000;
 
 /// More memory than any machine of a node has.
 const MOST_REMEMBERED: u64 = 1 << 40;
+/// More threads than this serve nobody faster.
+const MOST_SHARDS: u64 = 256;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -69,6 +72,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
     let telemetry = reader.section("telemetry", telemetry);
     let registry = reader.section("registry", registry);
     let cache = reader.section("cache", cache);
+    let runtime = reader.section("runtime", runtime);
     reader.finish(&SECTIONS);
     let config = || {
         Ok::<_, Reported>(Config {
@@ -81,6 +85,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
             telemetry: telemetry?,
             registry: registry?,
             cache: cache?,
+            runtime: runtime?,
         })
     };
     Outcome {
@@ -222,6 +227,11 @@ fn registry(section: &mut Section<'_, '_>) -> Result<RegistryConfig, Reported> {
 fn cache(section: &mut Section<'_, '_>) -> Result<CacheConfig, Reported> {
     let verdict_bytes = section.number("verdict_bytes", 64 * 1024 * 1024, 0..=MOST_REMEMBERED)?;
     Ok(CacheConfig { verdict_bytes })
+}
+
+fn runtime(section: &mut Section<'_, '_>) -> Result<RuntimeConfig, Reported> {
+    let shards = section.number("shards", 0, 0..=MOST_SHARDS)?;
+    Ok(RuntimeConfig { shards })
 }
 
 fn postgres_url(url: &str) -> Result<(), &'static str> {

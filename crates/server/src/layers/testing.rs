@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZero,
     sync::Arc,
     time::Duration,
 };
@@ -179,10 +180,12 @@ impl World {
             address,
             accept(
                 listener,
-                Arc::clone(&self.tls),
                 limits,
+                NonZero::<usize>::MIN,
                 std::future::pending(),
-            ),
+            )
+            .remove(0)
+            .connections(Arc::clone(&self.tls)),
         )
     }
 

@@ -1,8 +1,8 @@
-//! The accept loop.
+//! The accept loop, and the lanes in which accepted sockets become connections.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, num::NonZero, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::Stream;
+use futures_util::{Stream, future::select_all};
 use metrics::counter;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,12 +17,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{
     Connection, LABEL_OUTCOME, Limits, Peer, TLS_HANDSHAKES_TOTAL, Tls,
     outcome::Outcome,
-    permits::{Gate, Permit},
+    permits::{Gate, Permit, Seat},
     preface::read_preface,
     tls::H2,
 };
 
-/// Ready connections that may wait for tonic to take them.
+/// Ready connections of a lane that may wait for tonic to take them.
 const QUEUE: usize = 64;
 /// First pause after an accept error that is not the peer's fault, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -31,20 +31,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 64 * 1024;
 
-/// Accepts connections and yields those that have proved who they are and speak HTTP/2.
+/// Accepts sockets under the caps and deals each to the lane with the fewest open connections.
 ///
-/// The loop and each handshake are tasks of the runtime this is called in. The stream never yields an error, and
-/// ends when `shutdown` resolves: handshakes under way are dropped then, connections already yielded are not
-/// touched. Dropping the stream ends the loop too.
+/// The loop is a task of the runtime this is called in. It ends when `shutdown` resolves, and when a lane is gone;
+/// then the lanes end too.
 pub fn accept(
     listener: TcpListener,
-    tls: Arc<Tls>,
     limits: Limits,
+    lanes: NonZero<usize>,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> impl Stream<Item = io::Result<Connection>> + Send {
-    let (ready, stream) = mpsc::channel(QUEUE);
-    tokio::spawn(run(listener, tls, limits, shutdown, ready));
-    ReceiverStream::new(stream)
+) -> Vec<Lane> {
+    let (dealer, lanes) = Dealer::new(lanes);
+    tokio::spawn(run(listener, dealer, limits, shutdown));
+    lanes
 }
 
 /// Where sockets come from; in production a [`TcpListener`].
@@ -58,23 +57,75 @@ impl Sockets for TcpListener {
     }
 }
 
+/// A socket under the caps, on its way to a lane. It belongs to no runtime: its lane's will take it.
+struct Admitted {
+    socket: std::net::TcpStream,
+    address: SocketAddr,
+    permit: Permit,
+    deadline: Instant,
+}
+
+/// The sockets dealt to one lane, which may be moved to another runtime than the accept loop's.
+pub struct Lane(mpsc::UnboundedReceiver<Admitted>);
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lane").finish_non_exhaustive()
+    }
+}
+
+/// Deals sockets to lanes.
+pub(super) struct Dealer(Vec<(Seat, mpsc::UnboundedSender<Admitted>)>);
+
+impl Dealer {
+    pub(super) fn new(lanes: NonZero<usize>) -> (Dealer, Vec<Lane>) {
+        // Whatever waits here holds a permit, so the caps bound the queues.
+        let (dealt, lanes) = (0..lanes.get())
+            .map(|_| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                ((Seat::default(), sender), Lane(receiver))
+            })
+            .unzip();
+        (Dealer(dealt), lanes)
+    }
+
+    /// Resolves when a lane is gone.
+    async fn broken(&self) {
+        select_all(self.0.iter().map(|(_, lane)| Box::pin(lane.closed()))).await;
+    }
+
+    /// Deals a socket to the lane with the fewest; a socket that cannot be moved is closed.
+    fn deal(&self, socket: TcpStream, address: SocketAddr, permit: Permit, deadline: Instant) {
+        let Some((seat, lane)) = self.0.iter().min_by_key(|(seat, _)| seat.taken()) else {
+            return;
+        };
+        if let Ok(socket) = socket.into_std() {
+            // A lane that is gone ends the loop.
+            let _ = lane.send(Admitted {
+                socket,
+                address,
+                permit: permit.seated(seat),
+                deadline,
+            });
+        }
+    }
+}
+
 pub(super) async fn run(
     sockets: impl Sockets,
-    tls: Arc<Tls>,
+    dealer: Dealer,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-    ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     let gate = Gate::new(&limits);
-    let mut handshakes = JoinSet::new();
     let mut pause = FIRST_PAUSE;
-    tokio::pin!(shutdown);
+    let mut broken = pin!(dealer.broken());
+    let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            () = ready.closed() => break,
-            Some(_) = handshakes.join_next() => continue,
+            () = &mut broken => break,
             accepted = sockets.next() => accepted,
         };
         match accepted {
@@ -82,14 +133,7 @@ pub(super) async fn run(
                 pause = FIRST_PAUSE;
                 if let Some(permit) = gate.admit(address.ip()) {
                     let deadline = Instant::now() + limits.handshake_timeout;
-                    handshakes.spawn(handshake(
-                        socket,
-                        address,
-                        permit,
-                        Arc::clone(&tls),
-                        ready.clone(),
-                        deadline,
-                    ));
+                    dealer.deal(socket, address, permit, deadline);
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -106,6 +150,33 @@ pub(super) async fn run(
     }
 }
 
+impl Lane {
+    /// Yields the connections that have proved who they are and speak HTTP/2.
+    ///
+    /// Each handshake is a task of the runtime this is called in. The stream never yields an error, and ends with the
+    /// accept loop: handshakes under way are dropped then, connections already yielded are not touched. Dropping the
+    /// stream ends the lane, and with it the loop.
+    pub fn connections(self, tls: Arc<Tls>) -> impl Stream<Item = io::Result<Connection>> + Send {
+        let (ready, stream) = mpsc::channel(QUEUE);
+        tokio::spawn(self.shake_hands(tls, ready));
+        ReceiverStream::new(stream)
+    }
+
+    async fn shake_hands(mut self, tls: Arc<Tls>, ready: mpsc::Sender<io::Result<Connection>>) {
+        let mut handshakes = JoinSet::new();
+        loop {
+            let admitted = tokio::select! {
+                biased;
+                () = ready.closed() => return,
+                Some(_) = handshakes.join_next() => continue,
+                admitted = self.0.recv() => admitted,
+            };
+            let Some(admitted) = admitted else { return };
+            handshakes.spawn(handshake(admitted, Arc::clone(&tls), ready.clone()));
+        }
+    }
+}
+
 /// Errors that say something about a connection that is gone, and nothing about the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
@@ -115,14 +186,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn handshake(
-    socket: TcpStream,
-    address: SocketAddr,
-    permit: Permit,
-    tls: Arc<Tls>,
-    ready: mpsc::Sender<io::Result<Connection>>,
-    deadline: Instant,
-) {
+async fn handshake(admitted: Admitted, tls: Arc<Tls>, ready: mpsc::Sender<io::Result<Connection>>) {
+    let Admitted {
+        socket,
+        address,
+        permit,
+        deadline,
+    } = admitted;
     let established = timeout_at(deadline, establish(socket, address, &tls)).await;
     let (outcome, connection, unread) = match established {
         Ok(Ok((stream, peer))) => (
@@ -167,10 +237,11 @@ impl From<Outcome> for Refused {
 type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
 
 async fn establish(
-    socket: TcpStream,
+    socket: std::net::TcpStream,
     address: SocketAddr,
     tls: &Tls,
 ) -> Result<(TlsStream, Arc<Peer>), Refused> {
+    let socket = TcpStream::from_std(socket).map_err(|_| Outcome::Closed)?;
     socket.set_nodelay(true).map_err(|_| Outcome::Closed)?;
     let accepting = TlsAcceptor::from(tls.config())
         .accept(socket)

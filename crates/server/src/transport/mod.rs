@@ -1,8 +1,9 @@
 //! The transport: mutual TLS 1.3 in front of tonic.
 //!
 //! [`Tls`] holds the server's certificate, the trust bundle and the revocation lists, and reloads them; [`watch`]
-//! notices new files; [`accept`] is the accept loop, which hands tonic only connections that have finished their
-//! handshake, shown a good client certificate and sent the HTTP/2 preface. Each carries its [`Peer`].
+//! notices new files; [`accept`] is the accept loop, which deals sockets to [`Lane`]s. A lane hands tonic only
+//! connections that have finished their handshake, shown a good client certificate and sent the HTTP/2 preface. Each
+//! carries its [`Peer`].
 //!
 //! What cannot happen here: TLS below 1.3, a connection without a client certificate, a resumed session (which
 //! would skip the certificate check), early data, another protocol than HTTP/2, and a peer that holds a socket
@@ -21,7 +22,7 @@ mod tls;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use accept::accept;
+pub use accept::{Lane, accept};
 pub use error::TlsError;
 pub use peer::Peer;
 pub use preface::Connection;

@@ -23,6 +23,26 @@ pub(super) struct Permit {
     _of_all: OwnedSemaphorePermit,
     per_peer: Arc<Mutex<HashMap<IpAddr, usize>>>,
     address: IpAddr,
+    _seat: Option<Seat>,
+}
+
+/// A lane's count of the connections that are open on it: one for each clone.
+#[derive(Default)]
+pub(super) struct Seat(Arc<()>);
+
+impl Seat {
+    /// How many permits have taken it.
+    pub(super) fn taken(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+impl Permit {
+    /// The permit, counted on its lane too.
+    pub(super) fn seated(mut self, seat: &Seat) -> Permit {
+        self._seat = Some(Seat(Arc::clone(&seat.0)));
+        self
+    }
 }
 
 impl Gate {
@@ -55,6 +75,7 @@ impl Gate {
             _of_all: of_all,
             per_peer: Arc::clone(&self.per_peer),
             address,
+            _seat: None,
         })
     }
 }

@@ -63,10 +63,11 @@ pub async fn apply(
     call: &Call,
     input: CreateApplicationInput,
 ) -> Result<Option<Issued>, AppError> {
+    let home = app.home.clone();
     let (app, call) = (Arc::clone(app), call.clone());
     // In the call's span: a task of its own would begin a trace of its own.
     let work = async move { apply_to_the_end(&app, &call, input).await };
-    tokio::spawn(work.in_current_span())
+    home.spawn(work.in_current_span())
         .await
         .map_err(|_| AppError::Internal("issuing a certificate panicked"))?
 }

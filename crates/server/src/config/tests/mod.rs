@@ -136,6 +136,11 @@ fn a_minimal_file_gives_the_defaults() {
     assert_eq!(config.telemetry.otlp_endpoint, None);
     assert_eq!(config.telemetry.log_format, LogFormat::Json);
     assert_eq!(config.registry.poll(), Duration::from_millis(500));
+    assert_eq!(
+        Some(config.runtime.shards()),
+        available_parallelism().ok(),
+        "one for each core"
+    );
 }
 
 #[test]
@@ -146,6 +151,7 @@ fn every_key_can_be_set() {
         signing = { key_file = 'signing.key' }
         audit = { subject_hash_key_file = 'subject-hash.key' }
         registry = { poll_ms = 1000 }
+        runtime = { shards = 256 }
         [tls]
         certificate_file = 'server.pem'
         key_file = 'server.key'
@@ -218,6 +224,7 @@ fn every_key_can_be_set() {
     };
     assert_eq!(config.telemetry, telemetry);
     assert_eq!(config.registry.poll(), ms(1000));
+    assert_eq!(config.runtime.shards().get(), 256);
     assert!(
         !format!("{config:?}").contains("hidden"),
         "the URL is not printed"

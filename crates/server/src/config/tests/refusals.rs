@@ -20,7 +20,7 @@ fn all_problems_are_told_at_once_with_line_key_and_remedy() {
             key = key.display()
         ),
         "  line 9: limits.max_in_flight: must be 1 to 4294967295".to_owned(),
-        "  line 10: limit: unknown; the sections are listen, tls, store, signing, audit, limits, telemetry, registry, cache"
+        "  line 10: limit: unknown; the sections are listen, tls, store, signing, audit, limits, telemetry, registry, cache, runtime"
             .to_owned(),
         "  tls.certificate_file: missing; it must name the file of the server's certificate".to_owned(),
         "  tls.key_file: missing; it must name the file of the server's private key".to_owned(),
@@ -228,6 +228,7 @@ fn values_out_of_bounds_are_refused() {
     }
     for (section, line, expected) in [
         ("registry", "poll_ms = 1001", "must be 1 to 1000"),
+        ("runtime", "shards = 257", "must be 0 to 256"),
         (
             "limits",
             "bulk_message_bytes = 65535",

@@ -1,12 +1,13 @@
 //! What is negotiated, and how the accept loop lives and ends.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::StreamExt;
 use rustls::{HandshakeKind, NamedGroup};
-use tokio::sync::mpsc;
 
 use super::{
-    super::accept::{Sockets, run},
+    super::accept::{Dealer, Sockets, run},
     *,
 };
 
@@ -98,7 +99,12 @@ async fn dropping_the_stream_ends_the_loop() {
     let pki = Pki::new();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    drop(accept(listener, pki.load(), ROOMY, std::future::pending()));
+    drop(connections(
+        listener,
+        pki.load(),
+        ROOMY,
+        std::future::pending(),
+    ));
     for _ in 0..500 {
         if TcpStream::connect(address).await.is_err() {
             return;
@@ -134,19 +140,14 @@ async fn running_out_of_descriptors_pauses_the_loop_and_does_not_end_it() {
     let pki = Pki::new();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (ready, mut connections) = mpsc::channel(1);
+    let (dealer, mut lanes) = Dealer::new(NonZero::<usize>::MIN);
+    let mut connections = pin!(lanes.remove(0).connections(pki.load()));
     let sockets = Exhausted {
         listener,
         failures: AtomicUsize::new(4),
     };
     let begun = tokio::time::Instant::now();
-    tokio::spawn(run(
-        sockets,
-        pki.load(),
-        ROOMY,
-        std::future::pending(),
-        ready,
-    ));
+    tokio::spawn(run(sockets, dealer, ROOMY, std::future::pending()));
     let config = pki.client(Some(&pki.caller("patient")));
     let mut stream = handshake_on(TcpStream::connect(address).await.unwrap(), &config)
         .await
@@ -155,7 +156,7 @@ async fn running_out_of_descriptors_pauses_the_loop_and_does_not_end_it() {
         .write_all(super::super::preface::PREFACE)
         .await
         .unwrap();
-    let connection = connections.recv().await.unwrap().unwrap();
+    let connection = connections.next().await.unwrap().unwrap();
     assert_eq!(connection.peer().caller_id().unwrap().as_str(), "patient");
     // 10 + 20 + 40 + 80 ms.
     assert!(

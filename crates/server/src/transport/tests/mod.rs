@@ -9,10 +9,12 @@ mod reloading;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZero,
     path::PathBuf,
     sync::{Arc, Mutex},
 };
 
+use futures_util::Stream;
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use rustls::{AlertDescription, ClientConfig, RootCertStore, crypto::aws_lc_rs};
@@ -132,6 +134,17 @@ fn client(
     config
 }
 
+/// The connections of a single lane.
+fn connections(
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> impl Stream<Item = io::Result<Connection>> + Send {
+    let mut lanes = accept(listener, limits, NonZero::<usize>::MIN, shutdown);
+    lanes.remove(0).connections(tls)
+}
+
 /// A running health service that refuses revoked peers and remembers who called.
 struct Running {
     address: SocketAddr,
@@ -145,7 +158,7 @@ impl Running {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let incoming = accept(listener, Arc::clone(tls), limits, async {
+        let incoming = connections(listener, Arc::clone(tls), limits, async {
             let _ = stopped.await;
         });
         let peers = Arc::new(Mutex::new(Vec::new()));

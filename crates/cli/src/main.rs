@@ -21,6 +21,10 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::problem::Problem;
 
+/// Calls allocate small things by the dozen; this one gives them out cheaper than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

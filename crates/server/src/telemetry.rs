@@ -1,7 +1,7 @@
 //! Logs, traces and metrics of the process.
 //!
 //! [`init`] installs all three once; every server of the process shares them. Logs go to standard error, one line an
-//! event, each with the trace and span it happened in. Traces go to a collector when one is configured; every call has
+//! event, each with the trace and span it happened in, ordinary ones together a few milliseconds later. Traces go to a collector when one is configured; every call has
 //! a trace id either way. Metrics wait to be asked for: [`render_metrics`].
 //!
 //! Of other crates only warnings are logged, and of those that could print a statement, a header or a message
@@ -32,8 +32,10 @@ use crate::config::TelemetryConfig;
 mod log;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use log::LogLayer;
+use writer::Lines;
 
 /// Name of the service in exported traces.
 pub const SERVICE_NAME: &str = "gavah";
@@ -76,6 +78,7 @@ static INSTALLED: Mutex<Option<Telemetry>> = Mutex::new(None);
 pub struct Telemetry {
     provider: SdkTracerProvider,
     metrics: PrometheusHandle,
+    log: Lines<io::Stderr>,
 }
 
 /// Why telemetry was not installed.
@@ -91,6 +94,9 @@ pub enum TelemetryError {
     /// The metrics cannot be kept.
     #[error("metrics cannot be kept: {0}")]
     Metrics(String),
+    /// The thread that writes the log cannot be started.
+    #[error("the log cannot be written: {0}")]
+    Log(io::Error),
 }
 
 /// Installs logs, traces and metrics for the whole process. A second call changes nothing and gives the same handle.
@@ -112,7 +118,8 @@ pub fn init(config: &TelemetryConfig, service_version: &str) -> Result<Telemetry
         .build_recorder();
     let metrics = recorder.handle();
 
-    tracing::subscriber::set_global_default(subscriber(config, &provider, io::stderr))
+    let log = Lines::to(io::stderr()).map_err(TelemetryError::Log)?;
+    tracing::subscriber::set_global_default(subscriber(config, &provider, log.clone()))
         .map_err(|_| TelemetryError::Taken("log"))?;
     metrics::set_global_recorder(recorder)
         .map_err(|_| TelemetryError::Taken("recorder of metrics"))?;
@@ -128,7 +135,11 @@ pub fn init(config: &TelemetryConfig, service_version: &str) -> Result<Telemetry
         })
         .map_err(|error| TelemetryError::Metrics(error.to_string()))?;
 
-    let telemetry = Telemetry { provider, metrics };
+    let telemetry = Telemetry {
+        provider,
+        metrics,
+        log,
+    };
     *installed = Some(telemetry.clone());
     Ok(telemetry)
 }
@@ -164,8 +175,8 @@ impl Telemetry {
         self.metrics.render()
     }
 
-    /// Hands all finished spans to the collector, for at most five seconds. Telemetry goes on working: other servers of
-    /// the process may still use it.
+    /// Hands all finished spans to the collector, for at most five seconds, and writes all lines of the log. Telemetry
+    /// goes on working, its log line by line from now on: other servers of the process may still use it.
     pub async fn shutdown(&self) {
         let provider = self.provider.clone();
         // The flush blocks its thread, and the exporter needs the runtime to make progress meanwhile.
@@ -175,6 +186,7 @@ impl Telemetry {
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans were not exported"),
             Ok(Err(_)) | Err(_) => tracing::warn!("the last spans were not exported in time"),
         }
+        self.log.write_at_once();
     }
 }
 

@@ -1,13 +1,14 @@
 //! Log lines: what an event says, when, where, and in which trace.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::sync::OnceLock;
 
+use jiff::Timestamp;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
-use serde::Serializer as _;
-use serde::ser::SerializeMap;
+use serde::Serialize;
 use tracing::dispatcher::WeakDispatch;
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Subscriber};
@@ -62,56 +63,99 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        if let Some(span) = self.span_context(event, &ctx) {
-            fields.add_unless_there(TRACE_ID, span.trace_id().to_string());
-            fields.add_unless_there(SPAN_ID, span.span_id().to_string());
-        }
-        let line = match self.format {
-            LogFormat::Json => json(event, &fields),
-            LogFormat::Text => text(event, &fields),
+        let span = self.span_context(event, &ctx);
+        let write = |scratch: &mut Scratch| {
+            scratch.write(self.format, event, span.as_ref());
+            let mut writer = self.writer.make_writer_for(event.metadata());
+            // There is nobody left to tell.
+            let _ = writer.write_all(&scratch.line);
         };
-        // There is nobody left to tell.
-        let _ = line.and_then(|line| self.writer.make_writer().write_all(&line));
-    }
-}
-
-fn json(event: &Event<'_>, fields: &Fields) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(256);
-    let mut serializer = serde_json::Serializer::new(&mut line);
-    let mut map = serializer.serialize_map(None)?;
-    map.serialize_entry("timestamp", &SystemClock.now().to_string())?;
-    map.serialize_entry("level", event.metadata().level().as_str())?;
-    map.serialize_entry("target", event.metadata().target())?;
-    map.serialize_entry(MESSAGE, &fields.message)?;
-    for (name, value) in &fields.others {
-        map.serialize_entry(name, value)?;
-    }
-    map.end()?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn text(event: &Event<'_>, fields: &Fields) -> io::Result<Vec<u8>> {
-    let mut line = String::with_capacity(256);
-    let (level, target) = (event.metadata().level(), event.metadata().target());
-    write!(
-        line,
-        "{} {level:>5} {target}: {}",
-        SystemClock.now(),
-        Plain(&fields.message)
-    )
-    .map_err(io::Error::other)?;
-    for (name, value) in &fields.others {
-        match value {
-            serde_json::Value::String(value) => write!(line, " {name}={}", Plain(value)),
-            value => write!(line, " {name}={value}"),
+        let written = SCRATCH.try_with(|scratch| {
+            scratch
+                .try_borrow_mut()
+                .map(|mut scratch| write(&mut scratch))
+        });
+        // The thread is ending, or a value has logged while it was printed.
+        if !matches!(written, Ok(Ok(()))) {
+            write(&mut Scratch::default());
         }
-        .map_err(io::Error::other)?;
     }
-    line.push('\n');
-    Ok(line.into_bytes())
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// What a thread makes its lines in, again and again.
+#[derive(Default)]
+struct Scratch {
+    line: Vec<u8>,
+    /// The text of one value.
+    text: String,
+    second: Second,
+}
+
+/// A second, written out: the part of the time that many lines share.
+#[derive(Default)]
+struct Second {
+    second: i64,
+    text: String,
+}
+
+impl Second {
+    /// The time up to the second, without a zone.
+    fn of(&mut self, now: Timestamp) -> &str {
+        if self.text.is_empty() || self.second != now.as_second() {
+            self.second = now.as_second();
+            self.text.clear();
+            // Writing to a string does not fail.
+            let _ = write!(self.text, "{now:.0}");
+        }
+        self.text.trim_end_matches('Z')
+    }
+}
+
+impl Scratch {
+    /// Makes the line of an event.
+    fn write(&mut self, format: LogFormat, event: &Event<'_>, span: Option<&SpanContext>) {
+        let Self { line, text, second } = self;
+        line.clear();
+        let now = SystemClock.now();
+        let (second, micros) = (second.of(now), now.subsec_nanosecond() / 1000);
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        // Writing to a vector does not fail. No level and no target has anything to escape.
+        let _ = match format {
+            LogFormat::Json => write!(
+                line,
+                r#"{{"timestamp":"{second}.{micros:06}Z","level":"{level}","target":"{target}","{MESSAGE}":"#
+            ),
+            LogFormat::Text => write!(line, "{second}.{micros:06}Z {level:>5} {target}: "),
+        };
+        let mut fields = Fields {
+            format,
+            line,
+            text,
+            of: Part::Message,
+            states_trace: false,
+        };
+        let before = fields.line.len();
+        event.record(&mut fields);
+        if fields.line.len() == before {
+            fields.string("");
+        }
+        fields.of = Part::Rest;
+        event.record(&mut fields);
+        if let Some(span) = span {
+            if !fields.states_trace {
+                fields.shown(TRACE_ID, format_args!("{}", span.trace_id()));
+            }
+            fields.shown(SPAN_ID, format_args!("{}", span.span_id()));
+        }
+        line.extend_from_slice(match format {
+            LogFormat::Json => b"}\n",
+            LogFormat::Text => b"\n",
+        });
+    }
 }
 
 /// Text in which nothing ends the line or drives the terminal.
@@ -128,46 +172,102 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// The fields of one event.
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: Vec<(&'static str, serde_json::Value)>,
+/// Writes the fields of one event into its line: first the message, which may come anywhere among them, then the rest.
+struct Fields<'a> {
+    format: LogFormat,
+    line: &'a mut Vec<u8>,
+    text: &'a mut String,
+    of: Part,
+    /// Whether the event names its trace itself.
+    states_trace: bool,
 }
 
-impl Fields {
-    fn add(&mut self, name: &'static str, value: impl Into<serde_json::Value>) {
-        self.others.push((name, value.into()));
+#[derive(PartialEq)]
+enum Part {
+    Message,
+    Rest,
+}
+
+impl Fields<'_> {
+    /// Begins a field; false when it is not to be written now.
+    fn begin(&mut self, name: &str) -> bool {
+        let part = if name == MESSAGE {
+            Part::Message
+        } else {
+            Part::Rest
+        };
+        if part != self.of {
+            return false;
+        }
+        if part == Part::Rest {
+            self.states_trace |= name == TRACE_ID;
+            match self.format {
+                LogFormat::Json => {
+                    self.line.push(b',');
+                    self.json(name);
+                    self.line.push(b':');
+                }
+                LogFormat::Text => {
+                    self.line.push(b' ');
+                    self.line.extend_from_slice(name.as_bytes());
+                    self.line.push(b'=');
+                }
+            }
+        }
+        true
     }
 
-    fn add_unless_there(&mut self, name: &'static str, value: String) {
-        if self.others.iter().all(|(other, _)| *other != name) {
-            self.add(name, value);
+    fn json(&mut self, value: &(impl Serialize + ?Sized)) {
+        // Neither texts nor numbers fail, and a vector takes all.
+        let _ = serde_json::to_writer(&mut *self.line, value);
+    }
+
+    fn string(&mut self, value: &str) {
+        match self.format {
+            LogFormat::Json => self.json(value),
+            LogFormat::Text => {
+                let _ = write!(self.line, "{}", Plain(value));
+            }
+        }
+    }
+
+    fn number(&mut self, field: &Field, value: impl Serialize) {
+        if self.begin(field.name()) {
+            self.json(&value);
+        }
+    }
+
+    fn shown(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        if self.begin(name) {
+            let mut text = std::mem::take(self.text);
+            text.clear();
+            let _ = text.write_fmt(value);
+            self.string(&text);
+            *self.text = text;
         }
     }
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field.name(), value);
+        self.number(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field.name(), value);
+        self.number(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field.name(), value);
+        self.number(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field.name(), value);
+        self.number(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            MESSAGE => value.clone_into(&mut self.message),
-            name => self.add(name, value),
+        if self.begin(field.name()) {
+            self.string(value);
         }
     }
 
@@ -176,14 +276,31 @@ impl Visit for Fields {
         let mut text = value.to_string();
         let mut source = value.source();
         while let Some(cause) = source {
-            // Writing to a string does not fail.
             let _ = write!(text, ": {cause}");
             source = cause.source();
         }
-        self.add(field.name(), text);
+        self.record_str(field, &text);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
+        self.shown(field.name(), format_args!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_is_written_out_once_and_is_the_one_that_has_begun() {
+        let mut second = Second::default();
+        for (now, expected) in [
+            ("2026-05-13T08:31:30.999999Z", "2026-05-13T08:31:30"),
+            ("2026-05-13T08:31:30Z", "2026-05-13T08:31:30"),
+            ("2026-05-13T08:31:31.5Z", "2026-05-13T08:31:31"),
+            ("2026-05-13T08:31:30.1Z", "2026-05-13T08:31:30"),
+        ] {
+            assert_eq!(second.of(now.parse().unwrap()), expected);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use opentelemetry::TraceId;
 use tokio::time::Instant;
 
 use gavah_domain::caller::Caller;
@@ -21,8 +22,8 @@ pub struct Call {
     pub method: &'static str,
     /// When the answer must be ready.
     pub deadline: Instant,
-    /// The trace the call belongs to, 32 hexadecimal digits.
-    pub trace_id: String,
+    /// The trace the call belongs to; also known to the caller, from the answer's `traceparent`.
+    pub trace_id: TraceId,
     /// The registry at the time of the call: all decisions of one call are made on one version of it.
     pub snapshot: Arc<Snapshot>,
 }

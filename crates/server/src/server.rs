@@ -27,7 +27,7 @@ use tower::load_shed::LoadShedLayer;
 use crate::app::App;
 use crate::app::remembered::Remembered;
 use crate::config::Config;
-use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer};
+use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer, Sampling};
 use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::Services;
@@ -286,7 +286,7 @@ impl Server {
     fn grpc(&self, draining: &Draining) -> tonic::transport::Server<Stack<Layers, Identity>> {
         let limits = &self.config.limits;
         let layers: Layers = (
-            OuterLayer::new(Arc::clone(&self.surroundings.entropy)),
+            OuterLayer::new(Sampling::of(&self.config.telemetry)),
             LoadShedLayer::new(),
             GlobalConcurrencyLimitLayer::new(limits.max_in_flight),
             DeadlineLayer::new(Deadlines {

@@ -4,6 +4,8 @@
 //! `LocalizedMessage`s, `BadRequest` with all violations, and `RetryInfo` where waiting helps. Causes inside the
 //! service are logged here, once, and never told to the caller.
 
+use std::fmt::Display;
+
 use prost::{Message, length_delimiter_len};
 use prost_types::Any;
 use tonic::Code;
@@ -29,7 +31,7 @@ const VIOLATIONS_BYTES: usize = 4 * 1024;
 
 /// The status of a failed call. `trace_id` is the call's, 32 hexadecimal digits.
 #[must_use]
-pub fn to_status(error: AppError, trace_id: &str) -> tonic::Status {
+pub fn to_status(error: AppError, trace_id: impl Display) -> tonic::Status {
     let status = row_status(error, trace_id);
     let details = status.encode_to_vec().into();
     tonic::Status::with_details(Code::from_i32(status.code), status.message, details)
@@ -37,12 +39,13 @@ pub fn to_status(error: AppError, trace_id: &str) -> tonic::Status {
 
 /// The status of one failed row in a batch that as a whole succeeds: same content as [`to_status`].
 #[must_use]
-pub fn row_status(error: AppError, trace_id: &str) -> tonic_types::Status {
+pub fn row_status(error: AppError, trace_id: impl Display) -> tonic_types::Status {
+    let trace_id = trace_id.to_string();
     let Answer {
         code,
         refusal: Refusal { reason, metadata },
         violations,
-    } = Answer::to(error, trace_id);
+    } = Answer::to(error, &trace_id);
     let total = violations.len();
     let violations = fitting(violations);
 
@@ -54,8 +57,7 @@ pub fn row_status(error: AppError, trace_id: &str) -> tonic_types::Status {
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     };
-    info.metadata
-        .insert(METADATA_TRACE_ID.to_owned(), trace_id.to_owned());
+    info.metadata.insert(METADATA_TRACE_ID.to_owned(), trace_id);
     if violations.len() < total {
         info.metadata
             .insert(METADATA_VIOLATIONS_TOTAL.to_owned(), total.to_string());

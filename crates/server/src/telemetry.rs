@@ -21,19 +21,24 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
 };
+use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterFn, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterFn, LevelFilter, Targets, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::TelemetryConfig;
+use crate::layers::names;
 
+mod ids;
 mod log;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use ids::Ids;
+pub(crate) use ids::in_trace;
 use log::LogLayer;
 use writer::Lines;
 
@@ -204,9 +209,10 @@ fn tracer_provider(
         .with_service_name(SERVICE_NAME)
         .with_attribute(KeyValue::new("service.version", service_version.to_owned()))
         .build();
-    let provider = SdkTracerProvider::builder().with_resource(resource);
+    let provider = SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_id_generator(Ids::default());
     let Some(endpoint) = &config.otlp_endpoint else {
-        // Spans have their ids and cost next to nothing.
         return Ok(provider.with_sampler(Sampler::AlwaysOff).build());
     };
     let failed = |error: &dyn fmt::Display| TelemetryError::Exporter(error.to_string());
@@ -225,10 +231,10 @@ fn tracer_provider(
     let processor = BatchSpanProcessor::builder(exporter)
         .with_batch_config(batches)
         .build();
-    let ratio = Sampler::TraceIdRatioBased(config.sample_ratio);
+    // Whether a call is traced has been decided when its span is made.
     Ok(provider
         .with_span_processor(processor)
-        .with_sampler(Sampler::ParentBased(Box::new(ratio)))
+        .with_sampler(Sampler::AlwaysOn)
         .build())
 }
 
@@ -243,6 +249,7 @@ where
     tracing_subscriber::registry()
         .with(trace_layer(provider))
         .with(LogLayer::new(config.log_format, writer).with_filter(log_filter(config.log_level)))
+        .with(spans_of_traced_calls())
 }
 
 /// Our own spans, with the warnings that happen in them.
@@ -260,7 +267,7 @@ where
         .with_error_events_to_status(false)
         .with_error_events_to_exceptions(false)
         .with_filter(filter_fn(|metadata| {
-            is_our_span(metadata) || *metadata.level() <= Level::WARN && metadata.target().starts_with(OURS)
+            metadata.is_span() || *metadata.level() <= Level::WARN && metadata.target().starts_with(OURS)
         }))
 }
 
@@ -270,12 +277,37 @@ fn log_filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + Clone> 
         .with_target(OURS, level)
         .with_targets(SILENT.map(|target| (target, LevelFilter::OFF)));
     // Without its spans a log line would not know its trace.
-    filter_fn(move |metadata| match metadata.is_span() {
-        true => is_our_span(metadata),
-        false => events.would_enable(metadata.target(), metadata.level()),
+    filter_fn(move |metadata| {
+        metadata.is_span() || events.would_enable(metadata.target(), metadata.level())
     })
 }
 
+/// Lets spans be only for calls that are traced: the call's own, and ours inside it. What is inside a call without a
+/// span gets none either, rather than a trace of its own.
+fn spans_of_traced_calls<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    dynamic_filter_fn(|metadata: &Metadata<'_>, context: &Context<'_, S>| {
+        !metadata.is_span()
+            || is_of_a_call(metadata)
+            || is_our_span(metadata) && context.lookup_current().is_some()
+    })
+    .with_callsite_filter(|metadata: &Metadata<'_>| {
+        if !metadata.is_span() || is_of_a_call(metadata) {
+            Interest::always()
+        } else if is_our_span(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    })
+}
+
+fn is_of_a_call(metadata: &Metadata<'_>) -> bool {
+    metadata.name() == names::SPAN_RPC && is_our_span(metadata)
+}
+
 fn is_our_span(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && *metadata.level() <= Level::INFO && metadata.target().starts_with(OURS)
+    *metadata.level() <= Level::INFO && metadata.target().starts_with(OURS)
 }

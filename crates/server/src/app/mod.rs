@@ -83,7 +83,7 @@ fn context(call: &Call, head: &Head, row: Option<u32>, now: Timestamp) -> ActCon
     ActContext {
         actor: actor(call),
         now,
-        trace_id: call.trace_id.clone(),
+        trace_id: call.trace_id.to_string(),
         claim: Some(Claim {
             caller_id: call.caller.id.as_str().to_owned(),
             method: call.method.to_owned(),

@@ -160,7 +160,7 @@ impl Gate {
         if !registered {
             return Err(Reason::CertificateNotRegistered.into());
         }
-        let caller = Arc::new(stored.caller.clone());
+        let caller = Arc::clone(&stored.caller);
         if let Some(slot) = extensions.get::<CallerSlot>() {
             slot.fill(&caller);
         }

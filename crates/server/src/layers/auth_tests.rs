@@ -26,7 +26,7 @@ impl World {
             let call: &Call = request.extensions().get().unwrap();
             assert_eq!(call.method, request.uri().path());
             assert_eq!(
-                (call.caller.id.as_str(), call.trace_id.as_str()),
+                (call.caller.id.as_str(), call.trace_id.to_string().as_str()),
                 ("window-1", TRACE)
             );
             assert_eq!(call.caller.id, *call.peer.caller_id().unwrap());

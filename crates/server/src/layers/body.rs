@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
+use opentelemetry::TraceId;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::{Status, body::Body};
 
@@ -51,7 +52,7 @@ impl Recorded {
             Ok(Poll::Ready(None)) => Err(HeaderMap::new()),
             Err(_panic) => {
                 let error = AppError::Internal("a panic while answering");
-                Err(trailers_of(&to_status(error, &self.record.trace_id)))
+                Err(trailers_of(&to_status(error, self.record.place.trace_id)))
             }
         })
     }
@@ -74,7 +75,7 @@ impl http_body::Body for Recorded {
                 Err(trailers) => trailers,
             };
             let this = &mut *self;
-            let end = normalise(&mut trailers, &this.record.trace_id);
+            let end = normalise(&mut trailers, this.record.place.trace_id);
             this.record.end(&end);
             this.ended = true;
             Some(Ok(Frame::trailers(trailers)))
@@ -94,14 +95,14 @@ impl http_body::Body for Recorded {
 pub(super) struct Timed {
     inner: Body,
     deadline: Instant,
-    trace_id: String,
+    trace_id: TraceId,
     /// Made when there first is something to wait for, which a unary answer never has.
     sleep: Option<Pin<Box<Sleep>>>,
     ended: bool,
 }
 
 impl Timed {
-    pub(super) fn new(inner: Body, deadline: Instant, trace_id: String) -> Timed {
+    pub(super) fn new(inner: Body, deadline: Instant, trace_id: TraceId) -> Timed {
         Timed {
             inner,
             deadline,
@@ -132,7 +133,7 @@ impl http_body::Body for Timed {
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         sleep.as_mut().poll(cx).map(|()| {
             self.ended = true;
-            let status = to_status(Reason::DeadlinePassed.into(), &self.trace_id);
+            let status = to_status(Reason::DeadlinePassed.into(), self.trace_id);
             Some(Ok(Frame::trailers(trailers_of(&status))))
         })
     }

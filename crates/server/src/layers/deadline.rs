@@ -105,9 +105,7 @@ where
                 Ok(answer) => {
                     Ok(answer?.map(|body| Body::new(Timed::new(body, deadline, trace_id))))
                 }
-                Err(_elapsed) => {
-                    Ok(to_status(Reason::DeadlinePassed.into(), &trace_id).into_http())
-                }
+                Err(_elapsed) => Ok(to_status(Reason::DeadlinePassed.into(), trace_id).into_http()),
             }
         })
     }

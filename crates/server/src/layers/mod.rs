@@ -13,6 +13,7 @@ use std::{
 };
 
 use http::{Extensions, Request, Response};
+use opentelemetry::TraceId;
 use tokio::time::Instant;
 use tonic::body::Body;
 
@@ -32,10 +33,7 @@ mod trace;
 pub use auth::{Auth, AuthLayer, CallerDirectory};
 pub use deadline::{DeadlineLayer, Deadlines, WithDeadline};
 pub use outer::{MAX_METADATA_BYTES, Outer, OuterLayer};
-
-/// The trace a call belongs to, 32 hexadecimal digits; also known to the caller, from the answer's `traceparent`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceId(pub String);
+pub use trace::Sampling;
 
 /// When the answer must be ready: the caller's deadline, a little earlier, or the service's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,17 +73,14 @@ impl Draining {
 
 type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
-/// The call's trace; empty only when the outer layer is missing.
-fn trace_id(extensions: &Extensions) -> String {
-    extensions
-        .get::<TraceId>()
-        .map(|TraceId(id)| id.clone())
-        .unwrap_or_default()
+/// The call's trace; zero only when the outer layer is missing.
+fn trace_id(extensions: &Extensions) -> TraceId {
+    extensions.get().copied().unwrap_or(TraceId::INVALID)
 }
 
 /// An answer that is an error and nothing else.
 fn refuse(error: AppError, request: &Request<Body>) -> Response<Body> {
-    to_status(error, &trace_id(request.extensions())).into_http()
+    to_status(error, trace_id(request.extensions())).into_http()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! rest of the service tells its errors.
 
 use http::HeaderMap;
+use opentelemetry::TraceId;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -22,7 +23,7 @@ pub(super) struct End {
 
 /// Reads the status out of headers or trailers, after giving it the one form if it has not got it yet. Headers without
 /// a status become those of an internal error.
-pub(super) fn normalise(headers: &mut HeaderMap, trace_id: &str) -> End {
+pub(super) fn normalise(headers: &mut HeaderMap, trace_id: TraceId) -> End {
     let error = match headers.get(Status::GRPC_STATUS) {
         None => Some(AppError::Internal("an answer without a status")),
         Some(code) if Code::from_bytes(code.as_bytes()) == Code::Ok => {
@@ -114,7 +115,7 @@ fn is_unreadable_request(message: &str) -> bool {
 mod tests {
     use super::*;
 
-    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const TRACE: TraceId = TraceId::from_bytes(*b"a trace, 16 byte");
 
     fn told(status: Status) -> (Code, String, HeaderMap) {
         let mut headers = HeaderMap::new();
@@ -133,7 +134,7 @@ mod tests {
             .add_header(&mut headers)
             .unwrap();
         let before = headers.clone();
-        let end = normalise(&mut headers, "another");
+        let end = normalise(&mut headers, TraceId::INVALID);
         assert_eq!(headers, before);
         assert_eq!(end.code, Code::AlreadyExists);
         assert_eq!(end.reason.as_deref(), Some("CODE_ALREADY_ISSUED"));
@@ -197,7 +198,7 @@ mod tests {
                 .unwrap()
                 .get_details_error_info()
                 .unwrap();
-            assert_eq!(info.metadata["trace_id"], TRACE);
+            assert_eq!(info.metadata["trace_id"], TRACE.to_string());
         }
     }
 

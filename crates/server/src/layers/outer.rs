@@ -11,12 +11,11 @@ use std::{
 use futures_util::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
-use opentelemetry::trace::SpanContext;
 use tonic::{Status, body::Body};
 use tower::{BoxError, Layer, Service, ServiceExt};
 use tracing::Instrument;
 
-use gavah_domain::{Entropy, Reason};
+use gavah_domain::Reason;
 
 use crate::{
     error::{AppError, Refusal},
@@ -25,12 +24,8 @@ use crate::{
 };
 
 use super::{
-    Answer, CallerSlot, TraceId,
-    body::Recorded,
-    names,
-    normalise::normalise,
-    record::Record,
-    trace::{TRACEPARENT, join, traceparent},
+    Answer, CallerSlot, Sampling, body::Recorded, names, normalise::normalise, record::Record,
+    trace::TRACEPARENT,
 };
 
 /// Metadata of a request, counted as HTTP/2 counts it. A list over the HTTP/2 setting is answered by the protocol, below
@@ -42,14 +37,16 @@ const METADATA_ENTRY_BYTES: usize = 32;
 /// Makes [`Outer`].
 #[derive(Debug, Clone)]
 pub struct OuterLayer {
-    entropy: Arc<dyn Entropy>,
+    sampling: Arc<Sampling>,
 }
 
 impl OuterLayer {
-    /// `entropy` gives trace ids where no exporter does.
+    /// `sampling` says which calls are traced.
     #[must_use]
-    pub fn new(entropy: Arc<dyn Entropy>) -> Self {
-        Self { entropy }
+    pub fn new(sampling: Sampling) -> Self {
+        Self {
+            sampling: Arc::new(sampling),
+        }
     }
 }
 
@@ -59,18 +56,18 @@ impl<S> Layer<S> for OuterLayer {
     fn layer(&self, inner: S) -> Outer<S> {
         Outer {
             inner,
-            entropy: Arc::clone(&self.entropy),
+            sampling: Arc::clone(&self.sampling),
         }
     }
 }
 
-/// Opens the call's span under the caller's trace, records the call when it is over, catches panics, and gives every
-/// error the form of the contract. Gives [`TraceId`] and [`CallerSlot`] to the layers inside, and `traceparent` to the
+/// Finds the call's place in a trace and opens its span if it is traced, records the call when it is over, catches
+/// panics, and gives every error the form of the contract. Gives [`TraceId`] and [`CallerSlot`] to the layers inside, and `traceparent` to the
 /// caller.
 #[derive(Debug, Clone)]
 pub struct Outer<S> {
     inner: S,
-    entropy: Arc<dyn Entropy>,
+    sampling: Arc<Sampling>,
 }
 
 impl<S> Service<Request<Body>> for Outer<S>
@@ -92,12 +89,10 @@ where
         let method = policy::allowed(request.uri().path())
             .and_then(|(path, _)| path.strip_prefix('/'))
             .unwrap_or(names::UNKNOWN_METHOD);
-        let mut record = Record::begin(method);
-        let own = join(&record.span, request.headers(), &*self.entropy);
-        record.trace_id = own.trace_id().to_string();
+        let record = Record::begin(method, request.headers(), &self.sampling);
 
         let extensions = request.extensions_mut();
-        extensions.insert(TraceId(record.trace_id.clone()));
+        extensions.insert(record.place.trace_id);
         extensions.insert::<CallerSlot>(record.caller.clone());
 
         let too_large = metadata_bytes(request.headers()) > MAX_METADATA_BYTES;
@@ -105,8 +100,8 @@ where
         Box::pin(async move {
             if too_large {
                 let refusal = Refusal::new(Reason::MessageTooLarge).with("part", "metadata");
-                let answer = to_status(refusal.into(), &record.trace_id).into_http();
-                return Ok(finish(answer, record, &own));
+                let answer = to_status(refusal.into(), record.place.trace_id).into_http();
+                return Ok(finish(answer, record));
             }
             // A panic leaves nothing behind that is used again: what it could have broken is dropped with the future.
             let answered = AssertUnwindSafe(async { inner.oneshot(request).await })
@@ -117,11 +112,11 @@ where
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => Status::from_error(error.into()).into_http(),
                 Err(_panic) => {
-                    to_status(AppError::Internal("a handler panicked"), &record.trace_id)
-                        .into_http()
+                    let error = AppError::Internal("a handler panicked");
+                    to_status(error, record.place.trace_id).into_http()
                 }
             };
-            Ok(finish(answer, record, &own))
+            Ok(finish(answer, record))
         })
     }
 }
@@ -134,15 +129,15 @@ fn metadata_bytes(headers: &HeaderMap) -> usize {
 }
 
 /// Names the call's span, and ends the call where the answer is nothing but headers; else its body will.
-fn finish(answer: Response<Body>, mut record: Record, own: &SpanContext) -> Response<Body> {
+fn finish(answer: Response<Body>, mut record: Record) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
-    if let Some(value) = traceparent(own) {
+    if let Some(value) = record.place.traceparent() {
         parts.headers.insert(TRACEPARENT, value);
     }
     if !parts.headers.contains_key(Status::GRPC_STATUS) && !body.is_end_stream() {
         return Response::from_parts(parts, Body::new(Recorded::new(body, record)));
     }
-    let end = normalise(&mut parts.headers, &record.trace_id);
+    let end = normalise(&mut parts.headers, record.place.trace_id);
     record.end(&end);
     Response::from_parts(parts, Body::empty())
 }

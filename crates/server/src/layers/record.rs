@@ -1,10 +1,15 @@
 //! What is kept of one call when it is over: its span's last fields, one measurement, one line of log.
 
+use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::Code;
 use tracing::{Level, Span, field::Empty};
 
-use super::{CallerSlot, names, normalise::End};
+use super::{
+    CallerSlot, Sampling, names,
+    normalise::End,
+    trace::{self, Place},
+};
 
 /// A call under way. However it ends, it is recorded exactly once: with its status, or as cancelled when it is dropped
 /// before there is one.
@@ -12,32 +17,35 @@ use super::{CallerSlot, names, normalise::End};
 pub(super) struct Record {
     method: &'static str,
     started: Instant,
+    pub(super) place: Place,
+    /// None unless the call is traced.
     pub(super) span: Span,
     pub(super) caller: CallerSlot,
-    pub(super) trace_id: String,
     ended: bool,
 }
 
 impl Record {
-    /// Begins with an open span that has no trace id yet. `method` has no leading slash.
-    pub(super) fn begin(method: &'static str) -> Record {
-        let span = tracing::info_span!(
-            names::SPAN_RPC,
-            { names::OTEL_NAME } = method,
-            { names::OTEL_KIND } = "server",
-            { names::OTEL_STATUS_CODE } = Empty,
-            { names::RPC_SYSTEM_NAME } = "grpc",
-            { names::RPC_METHOD } = method,
-            { names::RPC_STATUS_CODE } = Empty,
-            { names::ERROR_TYPE } = Empty,
-            { names::CALLER_ID } = Empty,
-        );
+    /// Begins with an open span if the call is traced. `method` has no leading slash.
+    pub(super) fn begin(method: &'static str, headers: &HeaderMap, sampling: &Sampling) -> Record {
+        let (place, span) = trace::begin(headers, sampling, || {
+            tracing::info_span!(
+                names::SPAN_RPC,
+                { names::OTEL_NAME } = method,
+                { names::OTEL_KIND } = "server",
+                { names::OTEL_STATUS_CODE } = Empty,
+                { names::RPC_SYSTEM_NAME } = "grpc",
+                { names::RPC_METHOD } = method,
+                { names::RPC_STATUS_CODE } = Empty,
+                { names::ERROR_TYPE } = Empty,
+                { names::CALLER_ID } = Empty,
+            )
+        });
         Record {
             method,
             started: Instant::now(),
+            place,
             span,
             caller: CallerSlot::default(),
-            trace_id: String::new(),
             ended: false,
         }
     }
@@ -73,7 +81,7 @@ impl Record {
                 { names::DURATION_MS } = took.as_secs_f64() * 1000.0,
                 { names::CALLER_ID } = caller,
                 { names::ERROR_TYPE } = reason,
-                { names::TRACE_ID } = self.trace_id
+                { names::TRACE_ID } = %self.place.trace_id
             },
             "call"
         );

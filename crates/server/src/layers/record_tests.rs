@@ -10,18 +10,21 @@ use std::{
 
 use http::{HeaderValue, Request, Response};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use opentelemetry::trace::{SpanKind, TracerProvider};
+use opentelemetry::{
+    TraceId,
+    trace::{SpanKind, TracerProvider},
+};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
 use tonic::body::Body;
-use tower::{ServiceExt, service_fn};
+use tower::{Layer, ServiceExt, service_fn};
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
 use super::{
-    TraceId, names,
-    testing::{CHECK, around, good, health, read, request, with_body},
+    OuterLayer, Sampling, names,
+    testing::{CHECK, around, good, health, read, request, sampling, with_body},
     trace::TRACEPARENT,
 };
 
@@ -31,8 +34,8 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 async fn traced(headers: &[(&'static str, &str)]) -> (String, String) {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let handler = service_fn(move |request: Request<Body>| {
-        let TraceId(id) = request.extensions().get().cloned().unwrap();
-        tell.send(id).unwrap();
+        let id: &TraceId = request.extensions().get().unwrap();
+        tell.send(id.to_string()).unwrap();
         std::future::ready(Ok::<_, Infallible>(good()))
     });
     let mut request = request(CHECK);
@@ -61,6 +64,39 @@ async fn the_callers_trace_goes_on_and_a_call_without_one_gets_its_own() {
         let (trace_id, traceparent) = traced(&[("traceparent", header)]).await;
         assert_eq!((trace_id.len(), traceparent.len()), (32, 55));
         assert!(seen.insert(trace_id), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_that_its_call_is_not_traced() {
+    let handler = service_fn(async |request: Request<Body>| {
+        assert!(request.extensions().get::<TraceId>().is_some());
+        Ok::<_, Infallible>(good())
+    });
+    // Neither the caller nor the part says so; and nothing is, whoever says so, when there is no collector.
+    for (sampling, header) in [
+        (sampling(0.0), ""),
+        (sampling(1.0), &PARENT.replace("-01", "-00")),
+        (Sampling::NONE, PARENT),
+    ] {
+        let exported = Exported::default();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(exported.clone())
+            .build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let mut request = request(CHECK);
+        request
+            .headers_mut()
+            .insert(TRACEPARENT, header.parse().unwrap());
+        let layer = OuterLayer::new(sampling);
+        let answer = layer.layer(handler).oneshot(request).await.unwrap();
+        let traceparent = answer.headers()[TRACEPARENT].to_str().unwrap();
+        assert_eq!((traceparent.len(), &traceparent[52..]), (55, "-00"));
+        assert_eq!(traceparent[..36] == PARENT[..36], !header.is_empty());
+        assert_ne!(traceparent[36..52], *"0000000000000000");
+        drop(answer);
+        assert!(exported.0.lock().unwrap().is_empty());
     }
 }
 

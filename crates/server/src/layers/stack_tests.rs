@@ -1,6 +1,6 @@
 //! The layers together, behind a real tonic server and mutual TLS.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tonic::{
@@ -11,10 +11,10 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 use tower::{ServiceExt, service_fn};
 
-use gavah_domain::{SystemEntropy, caller::CallerClass};
+use gavah_domain::caller::CallerClass;
 
 use super::{
-    DeadlineLayer, Deadlines, MAX_METADATA_BYTES, OuterLayer,
+    DeadlineLayer, Deadlines, MAX_METADATA_BYTES, OuterLayer, Sampling,
     testing::{self, World, connect, registered},
 };
 
@@ -29,7 +29,7 @@ async fn served() -> Channel {
     };
     let server = Server::builder()
         .http2_max_header_list_size(2 * MAX_METADATA_BYTES as u32)
-        .layer(OuterLayer::new(Arc::new(SystemEntropy)))
+        .layer(OuterLayer::new(Sampling::NONE))
         .layer(DeadlineLayer::new(deadlines))
         .layer(world.layer(registered(&leaf, CallerClass::Monitor)))
         .add_service(health.max_decoding_message_size(1024));

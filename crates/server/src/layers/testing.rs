@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use jiff::{SignedDuration, Timestamp};
+use opentelemetry::TraceId;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::{
@@ -31,14 +32,15 @@ use tower::{Layer, ServiceExt};
 
 use gavah_devpki::{Authority, Issued, LeafSpec, Usage, Validity, write};
 use gavah_domain::{
-    Clock, FixedClock, SystemClock, SystemEntropy,
+    Clock, FixedClock, SystemClock,
     caller::{Caller, CallerClass, CallerId, CallerState},
 };
 use gavah_store::{CertificateEntry, Snapshot, StoreError, StoredCaller};
 
 use crate::transport::{Connection, Limits, Peer, Tls, TlsFiles, accept};
 
-use super::{AuthLayer, CallerDirectory, Draining, Outer, OuterLayer, TraceId};
+use super::{AuthLayer, CallerDirectory, Draining, Outer, OuterLayer, Sampling};
+use crate::config::{LogFormat, TelemetryConfig};
 
 const TRUST_DOMAIN: &str = "gavah.test";
 pub(super) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -54,13 +56,24 @@ pub(super) fn with_body(path: &str, body: &[u8]) -> Request<Body> {
     let mut request = Request::post(format!("http://localhost{path}"))
         .body(body)
         .unwrap();
-    request.extensions_mut().insert(TraceId(TRACE.to_owned()));
+    let trace_id = TraceId::from_hex(TRACE).unwrap();
+    request.extensions_mut().insert(trace_id);
     request
 }
 
-/// The outer layer around a handler.
+/// Of the traces that begin here this part.
+pub(super) fn sampling(sample_ratio: f64) -> Sampling {
+    Sampling::of(&TelemetryConfig {
+        otlp_endpoint: Some("http://localhost:4317".to_owned()),
+        log_level: tracing::Level::INFO,
+        log_format: LogFormat::Json,
+        sample_ratio,
+    })
+}
+
+/// The outer layer around a handler; every call is traced if somebody listens.
 pub(super) fn around<S>(inner: S) -> Outer<S> {
-    OuterLayer::new(Arc::new(SystemEntropy)).layer(inner)
+    OuterLayer::new(sampling(1.0)).layer(inner)
 }
 
 /// The health service as tonic serves it, messages up to 16 bytes, inside the outer layer.
@@ -241,11 +254,11 @@ pub(super) fn snapshot(
     entries: &[(String, bool)],
 ) -> Arc<Snapshot> {
     let stored = StoredCaller {
-        caller: Caller {
+        caller: Arc::new(Caller {
             id: CallerId::parse("window-1").unwrap(),
             class,
             institution: None,
-        },
+        }),
         display_name: "Window".to_owned(),
         state,
         certificates: entries

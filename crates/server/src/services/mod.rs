@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use opentelemetry::TraceId;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
@@ -37,7 +38,7 @@ fn split<T>(request: Request<T>) -> Result<(Call, T), Status> {
     let call = extensions.get::<Call>().cloned().ok_or_else(|| {
         to_status(
             AppError::Internal("a handler was reached without authentication"),
-            "",
+            TraceId::INVALID,
         )
     })?;
     Ok((call, message))
@@ -47,5 +48,5 @@ fn split<T>(request: Request<T>) -> Result<(Call, T), Status> {
 fn reply<T>(call: &Call, result: Result<T, AppError>) -> Result<Response<T>, Status> {
     result
         .map(Response::new)
-        .map_err(|error| to_status(error, &call.trace_id))
+        .map_err(|error| to_status(error, call.trace_id))
 }

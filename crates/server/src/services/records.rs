@@ -101,7 +101,7 @@ fn row(call: &Call, outcome: Result<Option<RecordOutcome>, AppError>) -> pb::Enr
         Ok(row) => (row, tonic_types::Status::default()),
         Err(error) => (
             pb::EnrollmentRecordRow::default(),
-            row_status(error, &call.trace_id),
+            row_status(error, call.trace_id),
         ),
     };
     pb::EnrollmentRecordRow {

@@ -20,7 +20,7 @@ impl ValidationService for Services {
         let act = async {
             let input = verdict::validate_code(&message)?;
             let answer = validate::validate_code(&self.app, &call, &input).await?;
-            let receipt = call.trace_id.clone();
+            let receipt = call.trace_id.to_string();
             let verdict = Some(told(&call, &answer, input.claim.as_ref(), receipt));
             Ok(pb::ValidateCodeResponse { verdict })
         };

@@ -118,6 +118,41 @@ fn an_event_names_the_trace_and_the_span_it_happened_in() {
 }
 
 #[test]
+fn inside_a_call_that_is_not_traced_nothing_begins_a_trace_of_its_own() {
+    let lines = objects(Level::INFO, || {
+        let act = info_span!("act");
+        assert!(act.is_disabled());
+        act.in_scope(|| {
+            assert!(info_span!("store.read").is_disabled());
+            info!("outside");
+        });
+        info_span!("rpc").in_scope(|| {
+            let act = info_span!("act");
+            assert!(!act.is_disabled());
+            act.in_scope(|| assert!(!info_span!("store.read").is_disabled()));
+            info!("inside");
+        });
+        assert!(info_span!("act").is_disabled());
+    });
+    let traced: Vec<_> = lines
+        .iter()
+        .map(|line| line["trace_id"].is_string())
+        .collect();
+    assert_eq!(traced, [false, true]);
+}
+
+#[test]
+fn a_trace_has_the_id_that_was_chosen_for_it() {
+    logged(Level::INFO, LogFormat::Json, || {
+        let id = |span: &tracing::Span| span.context().span().span_context().trace_id();
+        let chosen = opentelemetry::TraceId::from_bytes([7; 16]);
+        let span = info_span!("rpc");
+        assert_eq!(in_trace(chosen, || id(&span)), chosen);
+        assert_ne!(id(&info_span!("rpc")), chosen);
+    });
+}
+
+#[test]
 fn a_trace_id_that_the_event_states_itself_stands_once() {
     let lines = logged(Level::INFO, LogFormat::Json, || {
         info_span!("rpc").in_scope(|| info!(trace_id = "stated", "call"));

@@ -1,5 +1,7 @@
 //! Callers and their client certificates.
 
+use std::sync::Arc;
+
 use gavah_domain::caller::{Caller, CallerId, CallerState};
 use gavah_domain::institution::InstitutionCode;
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -278,7 +280,7 @@ pub(crate) fn read_caller(
             .then_with(|| a.fingerprint.cmp(&b.fingerprint))
     });
     Ok(StoredCaller {
-        caller: Caller {
+        caller: Arc::new(Caller {
             id: CallerId::parse(&row.caller_id)
                 .map_err(|_| StoreError::Corrupt("caller.caller_id"))?,
             class: known(&row.class, "caller.class")?,
@@ -288,7 +290,7 @@ pub(crate) fn read_caller(
                 .map(InstitutionCode::parse)
                 .transpose()
                 .map_err(|_| StoreError::Corrupt("caller.institution_code"))?,
-        },
+        }),
         display_name: row.display_name,
         state: known(&row.state, "caller.state")?,
         certificates,

@@ -4,6 +4,8 @@ mod callers;
 mod experts;
 mod institutions;
 
+use std::sync::Arc;
+
 use gavah_domain::caller::{Caller, CallerState, ExpertState};
 use gavah_domain::institution::{Institution, InstitutionCode};
 use jiff::Timestamp;
@@ -54,8 +56,8 @@ pub struct StoredExpert {
 /// A caller as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCaller {
-    /// The caller.
-    pub caller: Caller,
+    /// The caller; every call by it holds it.
+    pub caller: Arc<Caller>,
     /// Display name.
     pub display_name: String,
     /// State.

@@ -175,7 +175,7 @@ fn stored_caller() -> StoredCaller {
         retire_time,
     };
     StoredCaller {
-        caller: new.caller,
+        caller: new.caller.into(),
         display_name: new.display_name,
         state: new.state,
         certificates: vec![entry(None), entry(Some(fixtures::now()))],

@@ -71,11 +71,12 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
 /// The row of a path, the path as a constant: none for a method nobody may call.
 #[must_use]
 pub fn allowed(path: &str) -> Option<(&'static str, &'static [CallerClass])> {
-    POLICY
-        .binary_search_by(|(row, _)| (*row).cmp(path))
-        .ok()
-        .and_then(|found| POLICY.get(found))
-        .copied()
+    row(path).and_then(|row| POLICY.get(row)).copied()
+}
+
+/// Which row of [`POLICY`] is the path's.
+pub(crate) fn row(path: &str) -> Option<usize> {
+    POLICY.binary_search_by(|(row, _)| (*row).cmp(path)).ok()
 }
 
 /// Paths of the contract's methods a class may call, sorted.

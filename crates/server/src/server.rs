@@ -5,11 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gavah_api::DESCRIPTOR_SET;
-use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
-use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
-use gavah_api::v1::registry_service_server::RegistryServiceServer;
-use gavah_api::v1::validation_service_server::ValidationServiceServer;
-use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
 use gavah_domain::{Clock, Entropy, SystemClock, SystemEntropy, new_uuid};
 use gavah_evidence::{FileSigner, KeyError, SubjectHasher};
 use gavah_store::{Store, StoreError};
@@ -30,7 +25,7 @@ use crate::config::Config;
 use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer, Sampling};
 use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
-use crate::services::Services;
+use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
 use crate::tasks::{recover_certificates, sequence, stopped};
 use crate::transport::{Tls, TlsError, accept};
@@ -201,7 +196,7 @@ impl Server {
         let mut health = HealthReporter::new();
         tell(&health, ServingStatus::NotServing).await;
         let drain_grace = self.config.limits.drain_grace();
-        let (grpc, routes) = (self.grpc(&draining), self.routes(&health)?);
+        let (grpc, services) = (self.grpc(&draining), self.services(&health)?);
         let lanes = accept(
             self.listener,
             self.config.limits.transport(),
@@ -210,12 +205,13 @@ impl Server {
         );
         let mut shards = Shards::default();
         for lane in lanes {
-            let grpc = grpc.clone().add_routes(routes.clone());
+            let (grpc, services) = (grpc.clone(), services.clone());
             let tls = Arc::clone(&self.tls);
             let (serving, aborted) = (stopped(serving.clone()), stopped(aborted.clone()));
             let work = async move {
+                let incoming = lane.connections(tls);
                 tokio::select! {
-                    _ = grpc.serve_with_incoming_shutdown(lane.connections(tls), serving) => {}
+                    _ = grpc.serve_with_incoming_shutdown(services, incoming, serving) => {}
                     () = aborted => {}
                 }
             };
@@ -306,15 +302,12 @@ impl Server {
             .http2_max_header_list_size(HEADER_LIST_BYTES)
             .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
             .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+            // Its calls may finish: with a grace, tonic would cut them off without a word to the client.
             .max_connection_age(CONNECTION_AGE)
-            .max_connection_age_grace(limits.drain_grace())
             .layer(layers)
     }
 
-    fn routes(&self, health: &HealthReporter) -> Result<Routes, StartError> {
-        let services = Services::new(Arc::clone(&self.app));
-        let limits = &self.config.limits;
-        let (small, bulk) = (limits.message_bytes, limits.bulk_message_bytes);
+    fn services(&self, health: &HealthReporter) -> Result<Dispatch, StartError> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
@@ -322,29 +315,21 @@ impl Server {
         };
         let failed =
             |error: tonic_reflection::server::Error| StartError::Reflection(error.to_string());
-        let mut routes = Routes::builder();
-        routes
-            .add_service(tonic_health::pb::health_server::HealthServer::new(
-                tonic_health::server::HealthService::from_health_reporter(health.clone()),
-            ))
-            .add_service(reflection().build_v1().map_err(failed)?)
-            .add_service(reflection().build_v1alpha().map_err(failed)?)
-            .add_service(
-                RegistryServiceServer::new(services.clone()).max_decoding_message_size(small),
-            )
-            .add_service(
-                EnrollmentRecordServiceServer::new(services.clone())
-                    .max_decoding_message_size(bulk),
-            )
-            .add_service(
-                ValidityCodeServiceServer::new(services.clone()).max_decoding_message_size(small),
-            )
-            .add_service(
-                EnrollmentCertificateServiceServer::new(services.clone())
-                    .max_decoding_message_size(small),
-            )
-            .add_service(ValidationServiceServer::new(services).max_decoding_message_size(bulk));
-        Ok(routes.routes())
+        let mut rest = Routes::builder();
+        rest.add_service(tonic_health::pb::health_server::HealthServer::new(
+            tonic_health::server::HealthService::from_health_reporter(health.clone()),
+        ))
+        .add_service(reflection().build_v1().map_err(failed)?)
+        .add_service(reflection().build_v1alpha().map_err(failed)?);
+        let services = Services::new(Arc::clone(&self.app));
+        let limits = &self.config.limits;
+        let (small, bulk) = (limits.message_bytes, limits.bulk_message_bytes);
+        Ok(Dispatch::new(
+            &services,
+            small,
+            bulk,
+            rest.routes().prepare(),
+        ))
     }
 }
 

@@ -246,10 +246,11 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
+    let log = LogLayer::new(config.log_format, writer);
     tracing_subscriber::registry()
         .with(trace_layer(provider))
-        .with(LogLayer::new(config.log_format, writer).with_filter(log_filter(config.log_level)))
-        .with(spans_of_traced_calls())
+        .with(log.with_filter(log_filter(config.log_level)))
+        .with(of_use(config.log_level))
 }
 
 /// Our own spans, with the warnings that happen in them.
@@ -267,45 +268,58 @@ where
         .with_error_events_to_status(false)
         .with_error_events_to_exceptions(false)
         .with_filter(filter_fn(|metadata| {
-            metadata.is_span() || *metadata.level() <= Level::WARN && metadata.target().starts_with(OURS)
+            metadata.is_span() || is_our_warning(metadata)
         }))
 }
 
 fn log_filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + Clone> {
-    let events = Targets::new()
-        .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
-        .with_target(OURS, level)
-        .with_targets(SILENT.map(|target| (target, LevelFilter::OFF)));
+    let events = logged(level);
     // Without its spans a log line would not know its trace.
     filter_fn(move |metadata| {
         metadata.is_span() || events.would_enable(metadata.target(), metadata.level())
     })
 }
 
-/// Lets spans be only for calls that are traced: the call's own, and ours inside it. What is inside a call without a
-/// span gets none either, rather than a trace of its own.
-fn spans_of_traced_calls<S>() -> impl Layer<S>
+/// The events that are logged at this level.
+fn logged(level: Level) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
+        .with_target(OURS, level)
+        .with_targets(SILENT.map(|target| (target, LevelFilter::OFF)))
+}
+
+/// Stops at their place, for good, events that are for nobody; and lets spans be only for calls that are traced: the
+/// call's own, and ours inside it. What is inside a call without a span gets none either, rather than a trace of its
+/// own.
+fn of_use<S>(level: Level) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    let events = logged(level);
     dynamic_filter_fn(|metadata: &Metadata<'_>, context: &Context<'_, S>| {
-        !metadata.is_span()
-            || is_of_a_call(metadata)
-            || is_our_span(metadata) && context.lookup_current().is_some()
+        !metadata.is_span() || is_of_a_call(metadata) || context.lookup_current().is_some()
     })
-    .with_callsite_filter(|metadata: &Metadata<'_>| {
-        if !metadata.is_span() || is_of_a_call(metadata) {
-            Interest::always()
-        } else if is_our_span(metadata) {
-            Interest::sometimes()
-        } else {
-            Interest::never()
+    .with_callsite_filter(move |metadata: &Metadata<'_>| {
+        let for_somebody = match metadata.is_span() {
+            true => is_our_span(metadata),
+            false => {
+                events.would_enable(metadata.target(), metadata.level()) || is_our_warning(metadata)
+            }
+        };
+        match for_somebody {
+            false => Interest::never(),
+            true if !metadata.is_span() || is_of_a_call(metadata) => Interest::always(),
+            true => Interest::sometimes(),
         }
     })
 }
 
 fn is_of_a_call(metadata: &Metadata<'_>) -> bool {
     metadata.name() == names::SPAN_RPC && is_our_span(metadata)
+}
+
+fn is_our_warning(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN && metadata.target().starts_with(OURS)
 }
 
 fn is_our_span(metadata: &Metadata<'_>) -> bool {

@@ -24,6 +24,7 @@ use crate::{error::AppError, status::to_status};
 mod auth;
 mod body;
 mod deadline;
+mod durations;
 pub mod names;
 mod normalise;
 mod outer;

@@ -19,13 +19,12 @@ use gavah_domain::Reason;
 
 use crate::{
     error::{AppError, Refusal},
-    policy,
     status::to_status,
 };
 
 use super::{
-    Answer, CallerSlot, Sampling, body::Recorded, names, normalise::normalise, record::Record,
-    trace::TRACEPARENT,
+    Answer, CallerSlot, Sampling, body::Recorded, durations::Durations, normalise::normalise,
+    record::Record, trace::TRACEPARENT,
 };
 
 /// Metadata of a request, counted as HTTP/2 counts it. A list over the HTTP/2 setting is answered by the protocol, below
@@ -36,17 +35,22 @@ const METADATA_ENTRY_BYTES: usize = 32;
 
 /// Makes [`Outer`].
 #[derive(Debug, Clone)]
-pub struct OuterLayer {
-    sampling: Arc<Sampling>,
+pub struct OuterLayer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    sampling: Sampling,
+    durations: Arc<Durations>,
 }
 
 impl OuterLayer {
     /// `sampling` says which calls are traced.
     #[must_use]
     pub fn new(sampling: Sampling) -> Self {
-        Self {
-            sampling: Arc::new(sampling),
-        }
+        Self(Arc::new(Shared {
+            sampling,
+            durations: Arc::default(),
+        }))
     }
 }
 
@@ -56,7 +60,7 @@ impl<S> Layer<S> for OuterLayer {
     fn layer(&self, inner: S) -> Outer<S> {
         Outer {
             inner,
-            sampling: Arc::clone(&self.sampling),
+            shared: Arc::clone(&self.0),
         }
     }
 }
@@ -67,7 +71,7 @@ impl<S> Layer<S> for OuterLayer {
 #[derive(Debug, Clone)]
 pub struct Outer<S> {
     inner: S,
-    sampling: Arc<Sampling>,
+    shared: Arc<Shared>,
 }
 
 impl<S> Service<Request<Body>> for Outer<S>
@@ -86,10 +90,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let method = policy::allowed(request.uri().path())
-            .and_then(|(path, _)| path.strip_prefix('/'))
-            .unwrap_or(names::UNKNOWN_METHOD);
-        let record = Record::begin(method, request.headers(), &self.sampling);
+        let Shared {
+            sampling,
+            durations,
+        } = &*self.shared;
+        let measure = durations.begin(request.uri().path());
+        let record = Record::begin(measure, request.headers(), sampling);
 
         let extensions = request.extensions_mut();
         extensions.insert(record.place.trace_id);

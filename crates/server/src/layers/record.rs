@@ -1,12 +1,13 @@
 //! What is kept of one call when it is over: its span's last fields, one measurement, one line of log.
 
 use http::HeaderMap;
-use tokio::time::Instant;
 use tonic::Code;
 use tracing::{Level, Span, field::Empty};
 
 use super::{
-    CallerSlot, Sampling, names,
+    CallerSlot, Sampling,
+    durations::Measure,
+    names,
     normalise::End,
     trace::{self, Place},
 };
@@ -15,8 +16,7 @@ use super::{
 /// before there is one.
 #[derive(Debug)]
 pub(super) struct Record {
-    method: &'static str,
-    started: Instant,
+    measure: Measure,
     pub(super) place: Place,
     /// None unless the call is traced.
     pub(super) span: Span,
@@ -25,8 +25,9 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Begins with an open span if the call is traced. `method` has no leading slash.
-    pub(super) fn begin(method: &'static str, headers: &HeaderMap, sampling: &Sampling) -> Record {
+    /// Begins with an open span if the call is traced.
+    pub(super) fn begin(measure: Measure, headers: &HeaderMap, sampling: &Sampling) -> Record {
+        let method = measure.method();
         let (place, span) = trace::begin(headers, sampling, || {
             tracing::info_span!(
                 names::SPAN_RPC,
@@ -41,8 +42,7 @@ impl Record {
             )
         });
         Record {
-            method,
-            started: Instant::now(),
+            measure,
             place,
             span,
             caller: CallerSlot::default(),
@@ -56,7 +56,7 @@ impl Record {
             return;
         }
         let code = names::code_name(end.code);
-        let took = self.started.elapsed();
+        let took = self.measure.end(end.code);
         let (caller, reason) = (self.caller.id(), end.reason.as_deref());
 
         self.span.record(names::RPC_STATUS_CODE, code);
@@ -65,18 +65,12 @@ impl Record {
         if names::is_fault(end.code) {
             self.span.record(names::OTEL_STATUS_CODE, "ERROR");
         }
-        metrics::histogram!(
-            names::RPC_DURATION_SECONDS,
-            names::LABEL_METHOD => self.method,
-            names::LABEL_STATUS_CODE => code,
-        )
-        .record(took.as_secs_f64());
         tracing::event!(
             target: names::ACCESS_TARGET,
             parent: &self.span,
             Level::INFO,
             {
-                { names::RPC_METHOD } = self.method,
+                { names::RPC_METHOD } = self.measure.method(),
                 { names::RPC_STATUS_CODE } = code,
                 { names::DURATION_MS } = took.as_secs_f64() * 1000.0,
                 { names::CALLER_ID } = caller,

@@ -13,9 +13,12 @@ use crate::status::to_status;
 
 mod certificates;
 mod codes;
+mod dispatch;
 mod records;
 mod registry;
 mod validation;
+
+pub(crate) use dispatch::Dispatch;
 
 /// The services of `gavah.v1` over one set of use cases.
 #[derive(Debug, Clone)]
@@ -33,9 +36,9 @@ impl Services {
 
 /// The call and its message.
 fn split<T>(request: Request<T>) -> Result<(Call, T), Status> {
-    let (_, extensions, message) = request.into_parts();
+    let (_, mut extensions, message) = request.into_parts();
     // Without the authentication layer's mark nothing is answered.
-    let call = extensions.get::<Call>().cloned().ok_or_else(|| {
+    let call = extensions.remove::<Call>().ok_or_else(|| {
         to_status(
             AppError::Internal("a handler was reached without authentication"),
             TraceId::INVALID,

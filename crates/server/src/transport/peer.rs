@@ -1,6 +1,11 @@
 //! Who is at the other end of a connection, as its certificate says.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    collections::HashSet,
+    fmt,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -27,6 +32,8 @@ pub struct Peer {
     not_after: Timestamp,
     remote_addr: SocketAddr,
     chain: Vec<CertificateId>,
+    /// Generation of the TLS material that was asked last and did not revoke it.
+    good_in: AtomicU64,
 }
 
 impl Peer {
@@ -58,6 +65,7 @@ impl Peer {
                 .iter()
                 .map(CertificateId::of)
                 .collect::<Option<_>>()?,
+            good_in: AtomicU64::new(0),
         })
     }
 
@@ -92,9 +100,17 @@ impl Peer {
         self.remote_addr
     }
 
-    /// The leaf and whatever the peer sent with it.
-    pub(super) fn chain(&self) -> &[CertificateId] {
-        &self.chain
+    /// Whether a certificate of the chain, the leaf or what the peer sent with it, is `revoked` in this generation of
+    /// the TLS material. Each generation's answer is the same for ever, so a good one is remembered.
+    pub(super) fn is_revoked(&self, generation: u64, revoked: &HashSet<CertificateId>) -> bool {
+        if self.good_in.load(Ordering::Relaxed) == generation {
+            return false;
+        }
+        let found = self.chain.iter().any(|one| revoked.contains(one));
+        if !found {
+            self.good_in.store(generation, Ordering::Relaxed);
+        }
+        found
     }
 }
 

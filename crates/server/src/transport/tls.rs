@@ -100,9 +100,7 @@ impl Tls {
     /// Whether the loaded revocation lists name a certificate of the peer's chain.
     pub fn is_revoked(&self, peer: &Peer) -> bool {
         let state = self.state.load();
-        peer.chain()
-            .iter()
-            .any(|certificate| state.revoked.contains(certificate))
+        peer.is_revoked(state.status.generation, &state.revoked)
     }
 
     /// What is loaded.

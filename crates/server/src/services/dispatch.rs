@@ -1,0 +1,106 @@
+//! From a path to its service.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
+use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
+use gavah_api::v1::registry_service_server::RegistryServiceServer;
+use gavah_api::v1::validation_service_server::ValidationServiceServer;
+use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::codegen::BoxFuture;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tower::Service;
+
+use super::Services;
+
+const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
+const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
+const REGISTRY: &str = RegistryServiceServer::<Services>::NAME;
+const VALIDATION: &str = ValidationServiceServer::<Services>::NAME;
+const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
+
+/// The services of the contract, each called as it is, without the search, the copies and the boxes of a general
+/// router; that one has the rest.
+#[derive(Clone)]
+pub(crate) struct Dispatch(Arc<Targets>);
+
+struct Targets {
+    certificates: EnrollmentCertificateServiceServer<Services>,
+    records: EnrollmentRecordServiceServer<Services>,
+    registry: RegistryServiceServer<Services>,
+    validation: ValidationServiceServer<Services>,
+    codes: ValidityCodeServiceServer<Services>,
+    rest: Routes,
+}
+
+impl Dispatch {
+    /// The contract's services, which take messages of so many bytes, those of bulk more; and all others.
+    pub(crate) fn new(services: &Services, small: usize, bulk: usize, rest: Routes) -> Self {
+        macro_rules! server {
+            ($server:ident, $bytes:expr) => {
+                $server::new(services.clone()).max_decoding_message_size($bytes)
+            };
+        }
+        Self(Arc::new(Targets {
+            certificates: server!(EnrollmentCertificateServiceServer, small),
+            records: server!(EnrollmentRecordServiceServer, bulk),
+            registry: server!(RegistryServiceServer, small),
+            validation: server!(ValidationServiceServer, bulk),
+            codes: server!(ValidityCodeServiceServer, small),
+            rest,
+        }))
+    }
+}
+
+impl Service<Request<Body>> for Dispatch {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let targets = &*self.0;
+        match service(request.uri().path()) {
+            VALIDATION => targets.validation.clone().call(request),
+            CODES => targets.codes.clone().call(request),
+            RECORDS => targets.records.clone().call(request),
+            CERTIFICATES => targets.certificates.clone().call(request),
+            REGISTRY => targets.registry.clone().call(request),
+            _ => Box::pin(targets.rest.clone().call(request)),
+        }
+    }
+}
+
+/// `gavah.v1.ValidationService` of `/gavah.v1.ValidationService/ValidateCode`.
+fn service(path: &str) -> &str {
+    path.strip_prefix('/')
+        .and_then(|path| path.split_once('/'))
+        .map_or("", |(service, _)| service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_of_a_path_is_what_stands_before_its_method() {
+        for (path, name) in [
+            ("/gavah.v1.ValidationService/ValidateCode", VALIDATION),
+            ("/gavah.v1.ValidationService/", VALIDATION),
+            ("gavah.v1.ValidationService/ValidateCode", ""),
+            ("/gavah.v1.ValidationService", ""),
+            ("/", ""),
+            ("", ""),
+        ] {
+            assert_eq!(service(path), name, "{path}");
+        }
+    }
+}

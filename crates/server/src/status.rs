@@ -32,15 +32,28 @@ const VIOLATIONS_BYTES: usize = 4 * 1024;
 /// The status of a failed call. `trace_id` is the call's, 32 hexadecimal digits.
 #[must_use]
 pub fn to_status(error: AppError, trace_id: impl Display) -> tonic::Status {
-    let status = row_status(error, trace_id);
+    status_and_reason(error, trace_id).0
+}
+
+/// As [`to_status`], with the reason that it tells.
+pub(crate) fn status_and_reason(
+    error: AppError,
+    trace_id: impl Display,
+) -> (tonic::Status, Reason) {
+    let (status, reason) = told(error, trace_id.to_string());
     let details = status.encode_to_vec().into();
-    tonic::Status::with_details(Code::from_i32(status.code), status.message, details)
+    let code = Code::from_i32(status.code);
+    let status = tonic::Status::with_details(code, status.message, details);
+    (status, reason)
 }
 
 /// The status of one failed row in a batch that as a whole succeeds: same content as [`to_status`].
 #[must_use]
 pub fn row_status(error: AppError, trace_id: impl Display) -> tonic_types::Status {
-    let trace_id = trace_id.to_string();
+    told(error, trace_id.to_string()).0
+}
+
+fn told(error: AppError, trace_id: String) -> (tonic_types::Status, Reason) {
     let Answer {
         code,
         refusal: Refusal { reason, metadata },
@@ -86,11 +99,12 @@ pub fn row_status(error: AppError, trace_id: impl Display) -> tonic_types::Statu
         };
         details.push(any("RetryInfo", &retry));
     }
-    tonic_types::Status {
+    let status = tonic_types::Status {
         code: code as i32,
         message: reason.message_en().to_owned(),
         details,
-    }
+    };
+    (status, reason)
 }
 
 /// What an error comes to for the caller.

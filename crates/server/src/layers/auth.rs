@@ -119,7 +119,7 @@ where
                 Box::pin(self.inner.clone().oneshot(request).instrument(act))
             }
             Err(error) => {
-                let refused = refuse(error, &request);
+                let refused = refuse(error, trace_id(request.extensions()));
                 Box::pin(async { Ok(refused) })
             }
         }

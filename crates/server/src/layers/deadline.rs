@@ -12,7 +12,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use gavah_domain::{Reason, Violations};
 
-use crate::{error::AppError, status::to_status};
+use crate::error::AppError;
 
 use super::{Answer, Deadline, body::Timed, refuse, trace_id};
 
@@ -89,7 +89,7 @@ where
         let limit = match self.deadlines.limit(&request) {
             Ok(limit) => limit,
             Err(error) => {
-                let refused = refuse(error, &request);
+                let refused = refuse(error, trace_id(request.extensions()));
                 return Box::pin(async { Ok(refused) });
             }
         };
@@ -105,7 +105,7 @@ where
                 Ok(answer) => {
                     Ok(answer?.map(|body| Body::new(Timed::new(body, deadline, trace_id))))
                 }
-                Err(_elapsed) => Ok(to_status(Reason::DeadlinePassed.into(), trace_id).into_http()),
+                Err(_elapsed) => Ok(refuse(Reason::DeadlinePassed.into(), trace_id)),
             }
         })
     }

@@ -12,14 +12,14 @@ use std::{
     },
 };
 
-use http::{Extensions, Request, Response};
+use http::{Extensions, Response};
 use opentelemetry::TraceId;
 use tokio::time::Instant;
 use tonic::body::Body;
 
 use gavah_domain::caller::Caller;
 
-use crate::{error::AppError, status::to_status};
+use crate::{error::AppError, status::status_and_reason};
 
 mod auth;
 mod body;
@@ -30,6 +30,8 @@ mod normalise;
 mod outer;
 mod record;
 mod trace;
+
+use normalise::End;
 
 pub use auth::{Auth, AuthLayer, CallerDirectory};
 pub use deadline::{DeadlineLayer, Deadlines, WithDeadline};
@@ -79,9 +81,13 @@ fn trace_id(extensions: &Extensions) -> TraceId {
     extensions.get().copied().unwrap_or(TraceId::INVALID)
 }
 
-/// An answer that is an error and nothing else.
-fn refuse(error: AppError, request: &Request<Body>) -> Response<Body> {
-    to_status(error, trace_id(request.extensions())).into_http()
+/// An answer that is an error and nothing else, with its [`End`].
+fn refuse(error: AppError, trace_id: TraceId) -> Response<Body> {
+    let (status, reason) = status_and_reason(error, trace_id);
+    let end = End::of(status.code(), reason);
+    let mut answer = status.into_http();
+    answer.extensions_mut().insert(end);
+    answer
 }
 
 #[cfg(test)]

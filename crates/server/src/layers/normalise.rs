@@ -1,6 +1,8 @@
 //! One form for all errors: what tonic, its health and reflection services or a broken request come to, told as the
 //! rest of the service tells its errors.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use opentelemetry::TraceId;
 use tonic::{Code, Status};
@@ -10,7 +12,7 @@ use gavah_domain::Reason;
 
 use crate::{
     error::{AppError, Refusal},
-    status::to_status,
+    status::status_and_reason,
 };
 
 /// How a call ended.
@@ -18,7 +20,17 @@ use crate::{
 pub(super) struct End {
     pub(super) code: Code,
     /// Reason of a failed call.
-    pub(super) reason: Option<String>,
+    pub(super) reason: Option<Cow<'static, str>>,
+}
+
+impl End {
+    /// The end of a call that failed for this reason.
+    pub(super) fn of(code: Code, reason: Reason) -> End {
+        End {
+            code,
+            reason: Some(Cow::Borrowed(reason.as_str())),
+        }
+    }
 }
 
 /// Reads the status out of headers or trailers, after giving it the one form if it has not got it yet. Headers without
@@ -39,15 +51,17 @@ pub(super) fn normalise(headers: &mut HeaderMap, trace_id: TraceId) -> End {
     };
     if let Some(error) = error {
         headers.remove(Status::GRPC_MESSAGE);
+        let (status, reason) = status_and_reason(error, trace_id);
         // The texts are fixed and the details base64: both are good header values.
-        let _ = to_status(error, trace_id).add_header(headers);
+        let _ = status.add_header(headers);
+        return End::of(status.code(), reason);
     }
     let status = Status::from_header_map(headers);
     End {
         code: status.as_ref().map_or(Code::Unknown, Status::code),
         reason: status
             .and_then(|status| status.get_details_error_info())
-            .map(|info| info.reason),
+            .map(|info| Cow::Owned(info.reason)),
     }
 }
 
@@ -114,6 +128,7 @@ fn is_unreadable_request(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::to_status;
 
     const TRACE: TraceId = TraceId::from_bytes(*b"a trace, 16 byte");
 
@@ -123,7 +138,8 @@ mod tests {
         let end = normalise(&mut headers, TRACE);
         let told = Status::from_header_map(&headers).unwrap();
         assert_eq!(told.code(), end.code);
-        (end.code, end.reason.unwrap_or_default(), headers)
+        let reason = end.reason.unwrap_or_default().into_owned();
+        (end.code, reason, headers)
     }
 
     #[test]

@@ -11,20 +11,23 @@ use std::{
 use futures_util::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
+use opentelemetry::TraceId;
 use tonic::{Status, body::Body};
-use tower::{BoxError, Layer, Service, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceExt, load_shed::error::Overloaded};
 use tracing::Instrument;
 
 use gavah_domain::Reason;
 
-use crate::{
-    error::{AppError, Refusal},
-    status::to_status,
-};
+use crate::error::{AppError, Refusal};
 
 use super::{
-    Answer, CallerSlot, Sampling, body::Recorded, durations::Durations, normalise::normalise,
-    record::Record, trace::TRACEPARENT,
+    Answer, CallerSlot, Sampling,
+    body::Recorded,
+    durations::Durations,
+    normalise::{End, normalise},
+    record::Record,
+    refuse,
+    trace::TRACEPARENT,
 };
 
 /// Metadata of a request, counted as HTTP/2 counts it. A list over the HTTP/2 setting is answered by the protocol, below
@@ -106,7 +109,7 @@ where
         Box::pin(async move {
             if too_large {
                 let refusal = Refusal::new(Reason::MessageTooLarge).with("part", "metadata");
-                let answer = to_status(refusal.into(), record.place.trace_id).into_http();
+                let answer = refuse(refusal.into(), record.place.trace_id);
                 return Ok(finish(answer, record));
             }
             // A panic leaves nothing behind that is used again: what it could have broken is dropped with the future.
@@ -116,14 +119,22 @@ where
                 .await;
             let answer = match answered {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => Status::from_error(error.into()).into_http(),
+                Ok(Err(error)) => failed(error.into(), record.place.trace_id),
                 Err(_panic) => {
                     let error = AppError::Internal("a handler panicked");
-                    to_status(error, record.place.trace_id).into_http()
+                    refuse(error, record.place.trace_id)
                 }
             };
             Ok(finish(answer, record))
         })
+    }
+}
+
+/// Overload is told the shortest way: a service that refuses much must not be kept from answering by it.
+fn failed(error: BoxError, trace_id: TraceId) -> Response<Body> {
+    match error.is::<Overloaded>() {
+        true => refuse(Reason::Overloaded.into(), trace_id),
+        false => Status::from_error(error).into_http(),
     }
 }
 
@@ -143,7 +154,8 @@ fn finish(answer: Response<Body>, mut record: Record) -> Response<Body> {
     if !parts.headers.contains_key(Status::GRPC_STATUS) && !body.is_end_stream() {
         return Response::from_parts(parts, Body::new(Recorded::new(body, record)));
     }
-    let end = normalise(&mut parts.headers, record.place.trace_id);
+    let told = parts.extensions.remove::<End>();
+    let end = told.unwrap_or_else(|| normalise(&mut parts.headers, record.place.trace_id));
     record.end(&end);
     Response::from_parts(parts, Body::empty())
 }

@@ -1,7 +1,9 @@
 //! `gavah bench`: load, and what it costs.
 
 mod child;
+mod postgres;
 mod print;
+mod remote;
 mod run;
 mod scenario;
 mod serve;

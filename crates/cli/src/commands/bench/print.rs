@@ -1,7 +1,8 @@
 //! Reports as tables.
 
 use gavah_bench::figures::Spread;
-use gavah_bench::rounds::SideReport;
+use gavah_bench::plan::{Pattern, Plan};
+use gavah_bench::rounds::{Round, SideReport};
 use serde_json::{Value, json};
 
 use crate::output::{Column, Output, line};
@@ -25,6 +26,42 @@ pub(super) fn sides(output: Output, report: &Value, sides: &[SideReport]) {
             let rows: Vec<Value> = sides.iter().map(row).collect();
             output.list(&json!({"sides": rows}), "sides", &SIDES);
         }
+    }
+}
+
+const POINTS: [Column; 6] = [
+    ("offered/s", "/offered"),
+    ("answers/s", "/rate"),
+    ("CPU µs/call", "/cpu"),
+    ("p50 ms", "/p50"),
+    ("p99 ms", "/p99"),
+    ("refused", "/refused"),
+];
+
+/// Prints a sweep: as it is, or a line for each rate.
+pub(super) fn points(output: Output, report: &Value, rounds: &[Round], plans: &[Plan]) {
+    let rows: Vec<Value> = rounds
+        .iter()
+        .zip(plans)
+        .map(|(round, plan)| {
+            let offered = match plan.pattern {
+                Pattern::Open { rate } => format!("{rate}"),
+                Pattern::Closed { .. } => String::new(),
+            };
+            let side = row(&SideReport::new("", vec![round.clone()]));
+            json!({
+                "offered": offered,
+                "rate": side["rate"],
+                "cpu": side["cpu"],
+                "p50": side["p50"],
+                "p99": side["p99"],
+                "refused": side["refused"],
+            })
+        })
+        .collect();
+    match output {
+        Output::Json => line(&report.to_string()),
+        Output::Table => output.list(&json!({"points": rows}), "points", &POINTS),
     }
 }
 

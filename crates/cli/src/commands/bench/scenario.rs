@@ -116,20 +116,17 @@ impl Scenario {
                     people,
                 }
             }
-            // Connects anew, so it has to know where; the caller fills in the port.
-            Self::Handshake => Kind::Handshake {
-                config: Box::new(site.client_config(self.caller(), 0)?),
-                code: site.codes.first().cloned().unwrap_or_default(),
-            },
+            // Connects anew, so it is made for each server.
+            Self::Handshake => Kind::Validate(codes()),
         })
     }
 
-    /// The work of one round, for a server that listens there. Rounds share what they must not repeat.
-    pub(super) fn at(self, work: &Arc<Work>, config: &ClientConfig, site: &Site) -> Arc<Work> {
+    /// The work of one round, for a server to which one connects like this. Rounds share what they must not repeat.
+    pub(super) fn at(self, work: &Arc<Work>, config: &ClientConfig, codes: &[String]) -> Arc<Work> {
         match self {
             Self::Handshake => Arc::new(Work::new(Kind::Handshake {
                 config: Box::new(config.clone()),
-                code: site.codes.first().cloned().unwrap_or_default(),
+                code: codes.first().cloned().unwrap_or_default(),
             })),
             _ => Arc::clone(work),
         }

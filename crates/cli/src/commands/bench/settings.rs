@@ -1,14 +1,14 @@
 //! Flags that the measurements share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gavah_bench::plan::{Pattern, Plan};
 
+use super::postgres::Postgres;
 use crate::offline::read;
 use crate::problem::Problem;
-use crate::world::Database;
 
 /// The database under the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,23 +31,21 @@ pub(crate) struct EngineFlags {
 }
 
 impl EngineFlags {
-    /// The URL, when there is one.
-    pub(super) fn url(&self) -> Result<Option<String>, Problem> {
-        let path = self.database_url_file.as_deref();
-        let url = path.map(read).transpose()?;
-        Ok(url.map(|url| url.trim().to_owned()))
-    }
-
-    /// The database.
-    pub(super) fn database(&self) -> Result<Database, Problem> {
-        match (self.engine, self.url()?) {
-            (Engine::Sqlite, _) => Ok(Database::Sqlite),
-            (Engine::Postgres, Some(url)) => Ok(Database::Postgres { url }),
+    /// The database, unless it is a file.
+    pub(super) fn postgres(&self) -> Result<Option<Postgres>, Problem> {
+        match (self.engine, &self.database_url_file) {
+            (Engine::Sqlite, _) => Ok(None),
+            (Engine::Postgres, Some(path)) => postgres_of(path).map(Some),
             (Engine::Postgres, None) => Err(Problem::usage(
                 "--engine postgres needs --database-url-file",
             )),
         }
     }
+}
+
+/// The database that a file names.
+pub(super) fn postgres_of(path: &Path) -> Result<Postgres, Problem> {
+    Postgres::new(read(path)?.trim())
 }
 
 /// How long and how often is measured.

@@ -11,17 +11,16 @@ use gavah_bench::work::{BATCH, issue, push_records};
 use gavah_client::{Client, ClientConfig};
 use gavah_domain::caller::{Caller, CallerClass, CallerId, CallerState, ExpertState};
 use gavah_domain::institution::{Institution, InstitutionCode, InstitutionState, InstitutionType};
-use gavah_domain::{Clock, Entropy, JalaliDate, SystemClock, SystemEntropy};
-use gavah_server::config::Config;
 use gavah_store::{ActContext, NewCaller, RegistryChange, Store, StoredExpert};
 use prost::Message;
 use tokio::task::JoinSet;
 
 use super::child::{Server, file};
+use super::postgres::Postgres;
+use super::remote::ground;
 use crate::offline;
-use crate::output::note;
 use crate::problem::Problem;
-use crate::world::{Database, HUB, Identity, UNIVERSITY, WINDOW, World, current_term};
+use crate::world::{Database, HUB, Identity, UNIVERSITY, WINDOW, World};
 
 /// The institution that acts and its expert.
 const INSTITUTION: &str = "90001";
@@ -42,6 +41,10 @@ pub(super) struct Site {
     pub(super) codes: Arc<[String]>,
     /// An answer of the service, for the echo.
     answer: PathBuf,
+    /// Its database, unless that is a file.
+    pub(super) postgres: Option<Postgres>,
+    /// The first process of that database.
+    pub(super) database_pid: Option<u32>,
     /// Removed with everything in it at the end.
     _folder: tempfile::TempDir,
 }
@@ -89,47 +92,37 @@ impl Options {
             text.push_str(&format!("otlp_endpoint = \"{endpoint}\"\n"));
         }
         text.push_str(&format!("\n[limits]\n{}\n", self.limits));
-        text
-    }
-
-    fn cache_section(&self) -> String {
-        match self.verdict_bytes {
-            Some(bytes) => format!("\n[cache]\nverdict_bytes = {bytes}\n"),
-            None => String::new(),
+        if let Some(bytes) = self.verdict_bytes {
+            text.push_str(&format!("\n[cache]\nverdict_bytes = {bytes}\n"));
         }
+        text
     }
 }
 
 impl Site {
-    /// Makes a site with so many issued codes.
-    pub(super) async fn create(database: &Database, codes: u64) -> Result<Self, Problem> {
+    /// Makes a site with so many issued codes, in a PostgreSQL database or else in a file.
+    pub(super) async fn create(postgres: Option<Postgres>, codes: u64) -> Result<Self, Problem> {
+        let (mut database, mut database_pid) = (Database::Sqlite, None);
+        if let Some(postgres) = &postgres {
+            postgres.empty().await?;
+            database_pid = postgres.first_process().await?;
+            database = Database::Postgres {
+                url: postgres.url.clone(),
+            };
+        }
         let folder = tempfile::Builder::new()
             .prefix("gavah-bench-")
             .tempdir()
             .map_err(|error| Problem::usage(format_args!("a temporary folder: {error}")))?;
         let place = folder.path().join("site");
-        let world = World::create(&place, database).await;
+        let world = World::create(&place, &database).await;
         let world = world.map_err(|error| told(&error))?;
-        let mut salt = [0; 8];
-        SystemEntropy
-            .fill(&mut salt)
-            .map_err(|error| Problem::Internal(error.to_string()))?;
-        let epoch = Duration::try_from(world.now.duration_since(jiff::Timestamp::UNIX_EPOCH))
-            .map_err(|error| Problem::Internal(error.to_string()))?;
-        // The ground's clock runs on from here.
-        let term = current_term(JalaliDate::of(world.now));
-        let late =
-            Duration::try_from(SystemClock.now().duration_since(world.now)).unwrap_or_default();
-        let ground = Ground::new(
-            INSTITUTION,
-            EXPERT,
-            term,
-            epoch + late,
-            u64::from_ne_bytes(salt),
-        );
+        let (ground, _) = ground(INSTITUTION, EXPERT)?;
         let mut site = Self {
             answer: world.dir.join("answer.bin"),
             world,
+            postgres,
+            database_pid,
             ground: Arc::new(ground),
             codes: Arc::from([]),
             _folder: folder,
@@ -305,27 +298,10 @@ impl Site {
 
     /// Writes a configuration of the site's service.
     fn configure(&self, name: &str, options: &Options) -> Result<PathBuf, Problem> {
-        let name = format!("{name}.toml");
-        let sections = options.sections();
-        let whole = format!("{sections}{}", options.cache_section());
-        let write = |more: &str| {
-            self.world
-                .write_config(&name, more)
-                .map_err(|error| told(&error))
-        };
-        let path = write(&whole)?;
-        match Config::load(&path) {
-            Err(error)
-                if error
-                    .problems
-                    .iter()
-                    .all(|problem| problem.key.starts_with("cache")) =>
-            {
-                note("this service keeps no verdicts, so there is no cache to turn off");
-                write(&sections)
-            }
-            _ => Ok(path),
-        }
+        let written = self
+            .world
+            .write_config(&format!("{name}.toml"), &options.sections());
+        written.map_err(|error| told(&error))
     }
 
     /// How a caller connects to a server of the site.

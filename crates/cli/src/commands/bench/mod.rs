@@ -1,6 +1,7 @@
 //! `gavah bench`: load, and what it costs.
 
 mod child;
+mod compare;
 mod postgres;
 mod print;
 mod remote;
@@ -22,6 +23,10 @@ use crate::problem::Problem;
 pub(crate) enum BenchCommand {
     /// Measure scenarios in interleaved rounds
     Run(Box<run::RunArgs>),
+    /// Measure every goal and print its ratio; exits with 0 whether they are met or not
+    Compare(Box<compare::CompareArgs>),
+    /// Print the report of an earlier run from its file
+    Show(print::ShowArgs),
     /// Serve the bare echo (started by the bench itself)
     #[command(hide = true)]
     ServeEcho(serve::EchoArgs),
@@ -34,6 +39,8 @@ pub(crate) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, 
     match command {
         BenchCommand::ServeEcho(args) => serve::echo(args).await,
         BenchCommand::ServeCollector(args) => serve::collector(args).await,
+        BenchCommand::Compare(args) => until_interrupted(compare::run(args, output)).await,
+        BenchCommand::Show(args) => print::show(args, output),
         BenchCommand::Run(args) => until_interrupted(run::run(args, output)).await,
     }
 }

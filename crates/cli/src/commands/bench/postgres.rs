@@ -28,6 +28,18 @@ pub(super) struct Postgres {
     schema: String,
 }
 
+/// What pgbench runs.
+pub(super) struct Script<'a> {
+    /// Its file.
+    pub(super) path: &'a Path,
+    /// Definitions of its variables, `name=value`.
+    pub(super) variables: &'a [String],
+    /// Whether its statements are prepared, or sent as they are.
+    pub(super) prepared: bool,
+    /// Clients that run it at the same time.
+    pub(super) clients: usize,
+}
+
 impl Postgres {
     /// Reads a URL: `postgres://ROLE:PASSWORD@HOST:PORT/DATABASE`.
     pub(super) fn new(url: &str) -> Result<Self, Problem> {
@@ -97,26 +109,31 @@ impl Postgres {
             .map(|stat| stat.parent))
     }
 
-    /// Runs a pgbench script from so many clients: transactions a second.
+    /// Runs a pgbench script for so long: transactions a second.
     pub(super) async fn pgbench(
         &self,
-        script: &Path,
-        clients: usize,
+        script: &Script<'_>,
         time: Duration,
     ) -> Result<f64, Problem> {
         let mut command = self.program("pgbench")?;
+        let protocol = if script.prepared {
+            "prepared"
+        } else {
+            "simple"
+        };
         let seconds = time.as_secs().max(1).to_string();
-        let clients = clients.to_string();
+        let clients = script.clients.to_string();
         command
-            .args([
-                "--no-vacuum",
-                "--protocol=prepared",
-                "--jobs=2",
-                "--client",
-                &clients,
-            ])
-            .args(["--time", &seconds, "--file"])
-            .arg(script);
+            .args(["--no-vacuum", "--jobs=2", "--protocol", protocol])
+            .args(["--client", &clients, "--time", &seconds])
+            .args(
+                script
+                    .variables
+                    .iter()
+                    .flat_map(|variable| ["--define", variable]),
+            )
+            .arg("--file")
+            .arg(script.path);
         let told = run(command, String::new()).await?;
         transactions_per_second(&told)
             .ok_or_else(|| Problem::Internal(format!("pgbench told no rate: {told}")))

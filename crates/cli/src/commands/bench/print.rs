@@ -1,11 +1,15 @@
-//! Reports as tables.
+//! Reports as tables, from the JSON that they also are: a report can be printed again from its file.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use gavah_bench::figures::Spread;
-use gavah_bench::plan::{Pattern, Plan};
-use gavah_bench::rounds::{Round, SideReport};
 use serde_json::{Value, json};
 
+use crate::exit::Exit;
+use crate::offline::read;
 use crate::output::{Column, Output, line};
+use crate::problem::Problem;
 
 const SIDES: [Column; 8] = [
     ("side", "/side"),
@@ -18,80 +22,142 @@ const SIDES: [Column; 8] = [
     ("refused", "/refused"),
 ];
 
-/// Prints a report: as it is, or the figures of its sides as a table.
-pub(super) fn sides(output: Output, report: &Value, sides: &[SideReport]) {
-    match output {
-        Output::Json => line(&report.to_string()),
-        Output::Table => {
-            let rows: Vec<Value> = sides.iter().map(row).collect();
-            output.list(&json!({"sides": rows}), "sides", &SIDES);
-        }
-    }
-}
-
-const POINTS: [Column; 6] = [
+const POINTS: [Column; 7] = [
     ("offered/s", "/offered"),
     ("answers/s", "/rate"),
-    ("CPU µs/call", "/cpu"),
     ("p50 ms", "/p50"),
+    ("p90 ms", "/p90"),
     ("p99 ms", "/p99"),
-    ("refused", "/refused"),
+    ("p99.9 ms", "/p999"),
+    ("max ms", "/max"),
 ];
 
-/// Prints a sweep: as it is, or a line for each rate.
-pub(super) fn points(output: Output, report: &Value, rounds: &[Round], plans: &[Plan]) {
-    let rows: Vec<Value> = rounds
-        .iter()
-        .zip(plans)
-        .map(|(round, plan)| {
-            let offered = match plan.pattern {
-                Pattern::Open { rate } => format!("{rate}"),
-                Pattern::Closed { .. } => String::new(),
-            };
-            let side = row(&SideReport::new("", vec![round.clone()]));
-            json!({
-                "offered": offered,
-                "rate": side["rate"],
-                "cpu": side["cpu"],
-                "p50": side["p50"],
-                "p99": side["p99"],
-                "refused": side["refused"],
-            })
-        })
-        .collect();
-    match output {
-        Output::Json => line(&report.to_string()),
-        Output::Table => output.list(&json!({"points": rows}), "points", &POINTS),
+const GOALS: [Column; 5] = [
+    ("row", "/row"),
+    ("measure", "/measure"),
+    ("median (all rounds)", "/figure"),
+    ("goal", "/goal"),
+    ("", "/met"),
+];
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// File of a report, as `--output json` printed it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Prints the report of an earlier run.
+pub(super) fn show(args: &ShowArgs, output: Output) -> Result<Exit, Problem> {
+    let text = read(&args.file)?;
+    let report = serde_json::from_str(&text)
+        .map_err(|error| Problem::usage(format_args!("{}: {error}", args.file.display())))?;
+    self::report(output, &report);
+    Ok(Exit::Ok)
+}
+
+/// Prints a report: as it is, or what it has of sides, points and goals as tables.
+pub(super) fn report(output: Output, report: &Value) {
+    if output == Output::Json {
+        return line(&report.to_string());
+    }
+    table(output, items(&report["sides"]).map(side), &SIDES);
+    table(output, items(&report["points"]).map(point), &POINTS);
+    for row in items(&report["rows"]).filter(|row| items(&row["sides"]).next().is_some()) {
+        line(row["row"].as_str().unwrap_or_default());
+        table(output, items(&row["sides"]).map(side), &SIDES);
+    }
+    table(output, items(&report["rows"]).flat_map(goals), &GOALS);
+}
+
+fn table(output: Output, rows: impl Iterator<Item = Value>, columns: &[Column]) {
+    let rows: Vec<Value> = rows.collect();
+    if !rows.is_empty() {
+        output.list(&json!({"rows": rows}), "rows", columns);
     }
 }
 
-fn row(side: &SideReport) -> Value {
-    let summary = &side.summary;
-    let refused: u64 = side
-        .rounds
-        .iter()
-        .flat_map(|round| round.refused.values())
-        .sum();
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn side(side: &Value) -> Value {
+    let summary = &side["summary"];
+    let counts = |round: &Value| -> u64 {
+        let refused = round["refused"].as_object();
+        refused.map_or(0, |refused| {
+            refused.values().filter_map(Value::as_u64).sum()
+        })
+    };
+    let refused: u64 = items(&side["rounds"]).map(counts).sum();
     json!({
-        "side": side.name,
-        "rate": figure(summary.good_per_second, 1.0, 0),
-        "cpu": figure(summary.cpu_us_per_call, 1.0, 1),
-        "database": figure(summary.database_cpu_us_per_call, 1.0, 1),
-        "p50": figure(summary.p50_us, 1e-3, 2),
-        "p99": figure(summary.p99_us, 1e-3, 2),
-        "memory": figure(summary.peak_memory_kib, 1.0 / 1024.0, 1),
+        "side": side["name"],
+        "rate": figure(&summary["good_per_second"], 1.0, 0),
+        "cpu": figure(&summary["cpu_us_per_call"], 1.0, 1),
+        "database": figure(&summary["database_cpu_us_per_call"], 1.0, 1),
+        "p50": figure(&summary["p50_us"], 1e-3, 2),
+        "p99": figure(&summary["p99_us"], 1e-3, 2),
+        "memory": figure(&summary["peak_memory_kib"], 1.0 / 1024.0, 1),
         "refused": refused.to_string(),
     })
 }
 
+fn point(point: &Value) -> Value {
+    let whole = |name: &str| format!("{:.0}", point[name].as_f64().unwrap_or_default());
+    let millis = |name: &str| {
+        let micros = point["latency"][name].as_f64();
+        micros.map_or_else(String::new, |micros| format!("{:.2}", micros / 1e3))
+    };
+    json!({
+        "offered": whole("offered_per_second"),
+        "rate": whole("good_per_second"),
+        "p50": millis("p50_us"),
+        "p90": millis("p90_us"),
+        "p99": millis("p99_us"),
+        "p999": millis("p999_us"),
+        "max": millis("max_us"),
+    })
+}
+
+fn goals(row: &Value) -> Vec<Value> {
+    if let Some(why) = row["cannot_run"].as_str() {
+        return vec![json!({"row": row["row"], "measure": why, "met": "could not be measured"})];
+    }
+    let goals = items(&row["goals"]).map(|goal| {
+        let met = match goal["met"].as_bool() {
+            Some(true) => "met",
+            Some(false) => "missed",
+            None => "",
+        };
+        json!({
+            "row": row["row"],
+            "measure": goal["measure"],
+            "figure": figure(&goal["figure"], 1.0, 3),
+            "goal": goal["goal"],
+            "met": met,
+        })
+    });
+    goals.collect()
+}
+
 /// `12.3 (11.9–14.0)`: the median and between which two all rounds lie.
-pub(super) fn figure(spread: Option<Spread>, factor: f64, digits: usize) -> String {
-    let Some(spread) = spread else {
+fn figure(value: &Value, factor: f64, digits: usize) -> String {
+    let part = |name: &str| value[name].as_f64();
+    let (Some(median), Some(lowest), Some(highest)) =
+        (part("median"), part("lowest"), part("highest"))
+    else {
         return String::new();
     };
-    let [median, lowest, highest] =
-        [spread.median, spread.lowest, spread.highest].map(|value| value * factor);
-    match spread.lowest.total_cmp(&spread.highest).is_eq() {
+    let Spread {
+        median,
+        lowest,
+        highest,
+    } = Spread {
+        median: median * factor,
+        lowest: lowest * factor,
+        highest: highest * factor,
+    };
+    match lowest.total_cmp(&highest).is_eq() {
         true => format!("{median:.digits$}"),
         false => format!("{median:.digits$} ({lowest:.digits$}–{highest:.digits$})"),
     }
@@ -103,8 +169,28 @@ mod tests {
 
     #[test]
     fn a_figure_is_told_with_its_spread() {
-        assert_eq!(figure(None, 1.0, 1), "");
-        assert_eq!(figure(Spread::of(&[2.0]), 1.0, 1), "2.0");
-        assert_eq!(figure(Spread::of(&[1.0, 2.0, 4.0]), 10.0, 0), "20 (10–40)");
+        let spread = |values: &[f64]| serde_json::to_value(Spread::of(values)).unwrap();
+        assert_eq!(figure(&Value::Null, 1.0, 1), "");
+        assert_eq!(figure(&spread(&[2.0]), 1.0, 1), "2.0");
+        assert_eq!(figure(&spread(&[1.0, 2.0, 4.0]), 10.0, 0), "20 (10–40)");
+    }
+
+    #[test]
+    fn every_goal_has_a_line_and_a_row_that_could_not_be_measured_says_why() {
+        let met = json!({"row": "floor", "cannot_run": null, "goals": [
+            {"measure": "a", "figure": {"median": 0.5, "lowest": 0.5, "highest": 0.5}, "goal": "≤ 0.8", "met": true},
+            {"measure": "b", "figure": null, "goal": "≤ 0.8", "met": null},
+        ]});
+        let lines = goals(&met);
+        assert_eq!(
+            (&lines[0]["figure"], &lines[0]["met"]),
+            (&json!("0.500"), &json!("met"))
+        );
+        assert_eq!(
+            (&lines[1]["figure"], &lines[1]["met"]),
+            (&json!(""), &json!(""))
+        );
+        let impossible = json!({"row": "issue", "cannot_run": "there is no pgbench", "goals": []});
+        assert_eq!(goals(&impossible)[0]["measure"], "there is no pgbench");
     }
 }

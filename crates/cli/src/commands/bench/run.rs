@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::child::Server;
 use super::print;
-use super::remote::{Remote, RemoteFlags};
+use super::remote::RemoteFlags;
 use super::scenario::Scenario;
 use super::settings::{EngineFlags, RoundFlags};
 use super::site::{Service, Site};
@@ -100,7 +100,7 @@ pub(super) async fn run(args: &RunArgs, output: Output) -> Result<Exit, Problem>
         }
     };
     let report = json!({"plan": plan, "sides": sides});
-    print::sides(output, &report, &sides);
+    print::report(output, &report);
     Ok(Exit::Ok)
 }
 
@@ -191,7 +191,7 @@ async fn sweep(args: &RunArgs, plan: &Plan, output: Output) -> Result<Exit, Prob
     }
     let report =
         json!({"plan": plan, "scenario": scenario.name(), "points": points, "rounds": rounds});
-    print::points(output, &report, &rounds, &plans);
+    print::report(output, &report);
     Ok(Exit::Ok)
 }
 

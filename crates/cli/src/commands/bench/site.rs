@@ -1,6 +1,6 @@
 //! A made-up site: a folder with PKI, keys, a filled database and callers, in which servers are started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +41,6 @@ pub(super) struct Site {
     pub(super) codes: Arc<[String]>,
     /// An answer of the service, for the echo.
     answer: PathBuf,
-    /// Its database, unless that is a file.
-    pub(super) postgres: Option<Postgres>,
     /// The first process of that database.
     pub(super) database_pid: Option<u32>,
     /// Removed with everything in it at the end.
@@ -121,7 +119,6 @@ impl Site {
         let mut site = Self {
             answer: world.dir.join("answer.bin"),
             world,
-            postgres,
             database_pid,
             ground: Arc::new(ground),
             codes: Arc::from([]),
@@ -255,6 +252,11 @@ impl Site {
                 .map_err(refused)?;
         }
         Ok(first)
+    }
+
+    /// The folder in which everything of it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.world.dir
     }
 
     /// Starts a server; it ends when it is dropped.

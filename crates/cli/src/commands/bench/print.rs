@@ -121,7 +121,8 @@ fn point(point: &Value) -> Value {
 
 fn goals(row: &Value) -> Vec<Value> {
     if let Some(why) = row["cannot_run"].as_str() {
-        return vec![json!({"row": row["row"], "measure": why, "met": "could not be measured"})];
+        let first = why.lines().next().unwrap_or_default();
+        return vec![json!({"row": row["row"], "measure": first, "met": "could not be measured"})];
     }
     let goals = items(&row["goals"]).map(|goal| {
         let met = match goal["met"].as_bool() {

@@ -98,7 +98,7 @@ pub(super) async fn records(postgres: &Postgres, folder: &Path) -> Result<PathBu
 /// A thousand real contents as an array's literal, so that the bare side sends them too.
 async fn contents(postgres: &Postgres, table: &str) -> Result<String, Problem> {
     let rows = format!("SELECT content FROM {table}, generate_series(1, 1000) LIMIT 1000");
-    let sql = format!("SELECT quote_literal(CAST(array_agg(content) AS text)) FROM ({rows}) some");
+    let sql = format!("SELECT quote_literal(CAST(array_agg(content) AS text)) FROM ({rows}) taken");
     postgres.query(&sql).await
 }
 

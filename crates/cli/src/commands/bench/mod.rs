@@ -2,6 +2,7 @@
 
 mod child;
 mod compare;
+mod peers;
 mod postgres;
 mod print;
 mod remote;
@@ -25,6 +26,8 @@ pub(crate) enum BenchCommand {
     Run(Box<run::RunArgs>),
     /// Measure every goal and print its ratio; exits with 0 whether they are met or not
     Compare(Box<compare::CompareArgs>),
+    /// Measure the same lookup in grpc-js and grpcio servers, which this installs into the target folder
+    Peers(Box<peers::PeersArgs>),
     /// Print the report of an earlier run from its file
     Show(print::ShowArgs),
     /// Serve the bare echo (started by the bench itself)
@@ -40,6 +43,7 @@ pub(crate) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, 
         BenchCommand::ServeEcho(args) => serve::echo(args).await,
         BenchCommand::ServeCollector(args) => serve::collector(args).await,
         BenchCommand::Compare(args) => until_interrupted(compare::run(args, output)).await,
+        BenchCommand::Peers(args) => until_interrupted(peers::run(args, output)).await,
         BenchCommand::Show(args) => print::show(args, output),
         BenchCommand::Run(args) => until_interrupted(run::run(args, output)).await,
     }

@@ -254,6 +254,11 @@ impl Site {
         Ok(first)
     }
 
+    /// File of an encoded answer of the service.
+    pub(super) fn answer(&self) -> &Path {
+        &self.answer
+    }
+
     /// The folder in which everything of it lies.
     pub(super) fn folder(&self) -> &Path {
         &self.world.dir

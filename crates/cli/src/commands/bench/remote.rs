@@ -43,7 +43,7 @@ pub(crate) struct RemoteFlags {
     pid: Option<u32>,
     /// A good code to ask about; may be given several times
     #[arg(long = "code", value_name = "CODE", requires = "endpoint")]
-    codes: Vec<String>,
+    good_codes: Vec<String>,
     /// The expert for whom codes are issued: institutions/CODE/experts/CODE. The codes are real ones, for made-up people
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     expert: Option<String>,
@@ -82,7 +82,7 @@ impl RemoteFlags {
                 retries: 0,
             },
             pid: self.pid,
-            codes: self.codes.clone().into(),
+            codes: self.good_codes.clone().into(),
             expert: self.expert.clone(),
         }))
     }

@@ -35,9 +35,14 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM
 
-for bin in ${GAVAH_PG_BIN:+"$GAVAH_PG_BIN"} $(printf '%s\n' /usr/lib/postgresql/*/bin | sort --version-sort --reverse); do
-  if [[ -x $bin/initdb && -x $bin/pgbench ]]; then break; fi
+bin=
+for folder in ${GAVAH_PG_BIN:+"$GAVAH_PG_BIN"} $(printf '%s\n' /usr/lib/postgresql/*/bin | sort --version-sort --reverse); do
+  if [[ -z $bin && -x $folder/initdb && -x $folder/pgbench ]]; then bin=$folder; fi
 done
+if [[ -z $bin ]]; then
+  echo "PostgreSQL's programs, initdb and pgbench among them, are not there; GAVAH_PG_BIN may name their folder" >&2
+  exit 1
+fi
 PATH=$bin:$PATH
 
 # Durability as it comes; memory and log as one would give a server of this size.
@@ -85,9 +90,9 @@ SQL
   echo "profile $profile"
 } >"$results/machine.txt"
 
-# In the background and waited for, so that a signal is heard at once and passed on.
+# In the background and waited for, so that a signal is heard at once and passed on. It must not hold the pipe open.
 "$gavah" --output json bench compare --database-url-file "$work/database.url" --plots "$results" "$@" \
-  >"$results/goals.json" &
+  >"$results/goals.json" 3>&- &
 bench=$!
 trap 'kill -s TERM "$bench" 2>/dev/null; wait "$bench" || true; exit 130' INT TERM
 wait "$bench"

@@ -190,7 +190,7 @@ async fn a_created_caller_is_in_the_snapshot(store: TestStore) {
     assert_eq!(store.registry_version().await, Ok(version + 2));
     for new in [university, organization] {
         let caller = stored(&store, new.caller.id.as_str()).await.unwrap();
-        assert_eq!(caller.caller, new.caller);
+        assert_eq!(*caller.caller, new.caller);
         assert_eq!(caller.display_name, new.display_name);
         assert_eq!(caller.state, CallerState::Active);
         assert_eq!(caller.certificates.len(), 1);

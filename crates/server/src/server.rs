@@ -268,6 +268,8 @@ impl Server {
             let _ = abort_calls.send(true);
             shards.all_ended().await;
         }
+        // What nobody waits for any more must not commit behind the last look of the audit.
+        self.app.store.stop_work();
         let _ = stop_tasks.send(true);
         while tasks.join_next().await.is_some() {}
         self.app.store.close().await;

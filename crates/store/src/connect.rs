@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gavah_domain::Entropy;
@@ -131,6 +131,7 @@ impl Store {
             limits,
             entropy,
             write_turn: one_writer.then(|| Semaphore::new(1)),
+            workers: Mutex::default(),
             codes,
             certificates,
             issuing,

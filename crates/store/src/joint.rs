@@ -13,9 +13,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -237,10 +238,13 @@ impl<J: Joint> Line<J> {
 pub(crate) struct Workers<J: Joint>(Arc<Mutex<Line<J>>>);
 
 impl<J: Joint> Workers<J> {
-    /// Starts `count` workers on the current runtime. They end with the store.
+    /// Starts `count` workers on the current runtime. They end with the store, or
+    /// with [`Store::stop_work`].
     pub(crate) fn start(self, count: usize, inner: &Arc<Inner>) {
         for _ in 0..count {
-            tokio::spawn(serve(Arc::clone(&self.0), Arc::downgrade(inner)));
+            let worker = tokio::spawn(serve(Arc::clone(&self.0), Arc::downgrade(inner)));
+            let mut workers = inner.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            workers.push(worker.abort_handle());
         }
     }
 }
@@ -257,8 +261,23 @@ async fn serve<J: Joint>(line: Arc<Mutex<Line<J>>>, inner: Weak<Inner>) {
             inner,
             deadline: None,
         };
-        // In a task of its own: a panic ends the group, not the worker.
-        let _ = tokio::spawn(settle(store, group)).await;
+        // In a task of its own: a panic ends the group, not the worker. And the end of
+        // the worker ends the group.
+        let mut work = JoinSet::new();
+        work.spawn(settle(store, group));
+        let _ = work.join_next().await;
+    }
+}
+
+impl Store {
+    /// Ends what is done together: acts under way roll back unless they are already
+    /// being committed, and who waits for one is told that its outcome is unknown.
+    /// For a server that has waited long enough.
+    pub fn stop_work(&self) {
+        let workers = self.inner.workers.lock();
+        for worker in workers.unwrap_or_else(PoisonError::into_inner).drain(..) {
+            worker.abort();
+        }
     }
 }
 

@@ -27,7 +27,7 @@ mod snapshot;
 mod tx;
 mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gavah_domain::Entropy;
@@ -35,6 +35,7 @@ use sea_orm::DatabaseConnection;
 use sea_orm::sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use codes::Issuing;
@@ -98,6 +99,7 @@ struct Inner {
     limits: StoreLimits,
     entropy: Arc<dyn Entropy>,
     write_turn: Option<Semaphore>,
+    workers: Mutex<Vec<AbortHandle>>,
     codes: Queue<CodeWanted>,
     certificates: Queue<CertificateWanted>,
     issuing: Queue<Issuing>,

@@ -90,17 +90,27 @@ pub async fn batch_validate_codes(
     answers
 }
 
-/// Looks the code up, in memory and then in the store. Legacy codes may begin with
-/// any digit, so a code of the certificates' scheme that no certificate has may
-/// still be a validity code.
+/// The document as remembered, or else from the store.
 async fn find(
     app: &App,
     call: &Call,
     code: &ValidityCode,
 ) -> Result<Option<Arc<Found>>, StoreError> {
-    if let Some(found) = app.remembered.get(code, app.store.changes()) {
-        return Ok(Some(found));
+    match app.remembered.get(code, app.store.changes()) {
+        Some(found) => Ok(Some(found)),
+        // On the heap: who finds the document in memory need not carry the room that
+        // asking the store takes.
+        None => Box::pin(look_up(app, call, code)).await,
     }
+}
+
+/// Looks the code up in the store. Legacy codes may begin with any digit, so a code
+/// of the certificates' scheme that no certificate has may still be a validity code.
+async fn look_up(
+    app: &App,
+    call: &Call,
+    code: &ValidityCode,
+) -> Result<Option<Arc<Found>>, StoreError> {
     let store = app.store_for(call);
     let mark = store.changes().mark();
     let mut found = None;

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use gavah_domain::ValidityCode;
 use gavah_domain::document::{DocumentAction, DocumentState};
 use jiff::Timestamp;
 use sea_orm::sea_query::ArrayType;
@@ -38,8 +39,10 @@ pub(crate) trait Document: Clone + Send + Sync + 'static {
     /// `update_time` and `version`.
     type Entity: EntityTrait;
 
-    /// Name of the transaction.
+    /// Name of the transaction that changes it.
     const CHANGE: &'static str;
+    /// Name of the read that looks it up by its digits.
+    const FIND: &'static str;
     /// Collection of its resource names.
     const COLLECTION: &'static str;
     /// What else a change sets; `changed.live` tells whether the document stays live.
@@ -49,6 +52,7 @@ pub(crate) trait Document: Clone + Send + Sync + 'static {
 
     fn read(row: <Self::Entity as EntityTrait>::Model) -> Result<Self, StoreError>;
     fn id(&self) -> Uuid;
+    fn code(&self) -> ValidityCode;
     fn state(&self) -> DocumentState;
     fn version(&self) -> i64;
     fn institution_code(&self) -> &str;
@@ -85,30 +89,20 @@ impl<D: Document> Joint for Changing<D> {
     }
 
     async fn run(store: &Store, group: &[&Self]) -> Result<Vec<Changed<D>>, StoreError> {
-        let (answers, changed) = store
+        store
             .run_tx(Self::NAME, |tx, _| {
-                Box::pin(async move {
-                    let (answers, changed) = change_all(store, tx, group).await?;
-                    Ok(if changed.is_empty() {
-                        Done::Abandon((answers, changed))
-                    } else {
-                        Done::Commit((answers, changed))
-                    })
-                })
+                Box::pin(async move { change_all(store, tx, group).await })
             })
-            .await?;
-        drop(changed);
-        Ok(answers)
+            .await
     }
 }
 
-/// Makes the changes that are allowed: the answers, and the ids of the documents
-/// that changed.
+/// Makes the changes that are allowed.
 async fn change_all<D: Document>(
     store: &Store,
     tx: &DatabaseTransaction,
     group: &[&Changing<D>],
-) -> Result<(Vec<Changed<D>>, Vec<Uuid>), StoreError> {
+) -> Result<Done<Vec<Changed<D>>>, StoreError> {
     // First the locks, which wait for whoever is changing the same documents, then
     // the claims: the same request, still under way elsewhere, is seen when it is over.
     let ids = group.iter().map(|changing| changing.id).collect();
@@ -143,19 +137,19 @@ async fn change_all<D: Document>(
             }
         });
     }
-    if !done.is_empty() {
-        write(tx, &done).await?;
-        let claims = done
-            .iter()
-            .map(|(changing, ..)| (&changing.context, name::<D>(changing.id), changing.action()));
-        claim_all(tx, claims).await?;
-        let acts = done
-            .iter()
-            .map(|(changing, from, after)| (&changing.context, changing.act(*from, after)));
-        store.append_all(tx, acts).await?;
+    if done.is_empty() {
+        return Ok(Done::Abandon(answers));
     }
-    let changed = done.iter().map(|(changing, ..)| changing.id).collect();
-    Ok((answers, changed))
+    write(tx, &done).await?;
+    let claims = done
+        .iter()
+        .map(|(changing, ..)| (&changing.context, name::<D>(changing.id), changing.action()));
+    claim_all(tx, claims).await?;
+    let acts = done
+        .iter()
+        .map(|(changing, from, after)| (&changing.context, changing.act(*from, after)));
+    store.append_all(tx, acts).await?;
+    Ok(Done::Commit(answers))
 }
 
 async fn get_many<D: Document>(

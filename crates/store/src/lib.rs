@@ -41,7 +41,7 @@ use tokio::time::{Instant, timeout};
 use codes::Issuing;
 use document::Changing;
 use joint::Queue;
-use lookup::{CertificateWanted, CodeWanted};
+use lookup::Wanted;
 
 pub use audit::{Act, ActContext};
 pub use certificates::{
@@ -100,8 +100,8 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     write_turn: Option<Semaphore>,
     workers: Mutex<Vec<AbortHandle>>,
-    codes: Queue<CodeWanted>,
-    certificates: Queue<CertificateWanted>,
+    codes: Queue<Wanted<StoredCode>>,
+    certificates: Queue<Wanted<StoredCertificate>>,
     issuing: Queue<Issuing>,
     changing_codes: Queue<Changing<StoredCode>>,
     changing_certificates: Queue<Changing<StoredCertificate>>,

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use gavah_domain::ValidityCode;
 use gavah_domain::document::DocumentState;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -38,6 +39,7 @@ impl Document for StoredCertificate {
     type Entity = enrollment_certificate::Entity;
 
     const CHANGE: &'static str = "change_certificate";
+    const FIND: &'static str = "find_certificates";
     const COLLECTION: &'static str = COLLECTION;
     const ALSO_SET: &'static str = "";
     const MISSING: &'static str = "enrollment_certificate is missing";
@@ -48,6 +50,10 @@ impl Document for StoredCertificate {
 
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    fn code(&self) -> ValidityCode {
+        self.code
     }
 
     fn state(&self) -> DocumentState {

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use gavah_domain::ValidityCode;
 use gavah_domain::document::DocumentState;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -38,6 +39,7 @@ impl Document for StoredCode {
     type Entity = validity_code::Entity;
 
     const CHANGE: &'static str = "change_code";
+    const FIND: &'static str = "find_codes";
     const COLLECTION: &'static str = COLLECTION;
     const ALSO_SET: &'static str =
         ", live_key = CASE WHEN changed.live THEN validity_code.live_key END";
@@ -49,6 +51,10 @@ impl Document for StoredCode {
 
     fn id(&self) -> Uuid {
         self.id
+    }
+
+    fn code(&self) -> ValidityCode {
+        self.code
     }
 
     fn state(&self) -> DocumentState {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gavah_client::Client;
-use tokio::runtime::Handle;
+use gavah_client::{Client, ClientConfig, ClientError};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -96,6 +96,49 @@ pub async fn drive(
         Pattern::Closed { in_flight } => closed(clients, work, in_flight, bounds).await,
         Pattern::Open { rate } => open(clients, work, rate, bounds).await,
     }
+}
+
+/// Loads a server from a thread and over a connection of its own, beside another load: what it waits is what any other
+/// caller would, and not what the heavy load's own queues add.
+///
+/// # Errors
+/// When there is no connection or no thread.
+pub async fn beside(
+    config: ClientConfig,
+    work: Arc<Work>,
+    rate: f64,
+    bounds: Bounds,
+) -> Result<Tally, BesideError> {
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        let measured = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(BesideError::Runtime)
+            .and_then(|runtime| {
+                runtime.block_on(async {
+                    let client = Client::connect(&config).await?;
+                    Ok(drive(&[client], &work, Pattern::Open { rate }, bounds).await)
+                })
+            });
+        // Nobody waits any more when the load was given up.
+        let _ = tell.send(measured);
+    });
+    told.await.unwrap_or(Err(BesideError::Ended))
+}
+
+/// Why there is no load beside another.
+#[derive(Debug, thiserror::Error)]
+pub enum BesideError {
+    /// No connection.
+    #[error(transparent)]
+    Connection(#[from] ClientError),
+    /// No runtime.
+    #[error("no runtime: {0}")]
+    Runtime(std::io::Error),
+    /// Its thread ended early.
+    #[error("its thread has ended")]
+    Ended,
 }
 
 async fn closed(clients: &[Client], work: &Arc<Work>, in_flight: usize, bounds: Bounds) -> Tally {

@@ -204,7 +204,7 @@ pub(super) async fn points(
     for (number, plan) in plans.iter().enumerate() {
         let round = rounds::measure(side, plan).await?;
         if let (Pattern::Open { rate }, Some(latency)) = (plan.pattern, round.latency) {
-            told(&format!("{rate} calls/s offered"), number, &round);
+            told(&format!("{rate:.0} calls/s offered"), number, &round);
             points.push(Point {
                 offered_per_second: rate,
                 good_per_second: round.good_per_second,

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use gavah_bench::figures::Spread;
-use gavah_bench::plan::{Pattern, Plan};
+use gavah_bench::latency::Percentiles;
+use gavah_bench::load::beside;
+use gavah_bench::plan::{Bounds, Pattern, Plan};
 use gavah_bench::plot::{Point, draw};
 use gavah_bench::rounds::{self, Round, Side};
 use gavah_bench::work::Work;
+use serde::Serialize;
 
 use super::Context;
 use super::goal::{Bound, Goal, Row};
@@ -26,6 +29,8 @@ const KEPT_UP: f64 = 0.97;
 const WAITING: u64 = 10;
 /// How far beyond the knee is offered.
 const BEYOND: f64 = 5.0;
+/// Calls a second of another caller, beside the load.
+const ANOTHER: f64 = 50.0;
 /// Connections, so that more calls can be under way than the service takes on.
 const CONNECTIONS: usize = 64;
 
@@ -92,12 +97,25 @@ pub(super) async fn measure(context: &Context<'_>) -> Result<Row, Problem> {
     })?;
     note(&format!("the knee is at {knee:.0} calls/s"));
     let beyond = loaded.at(BEYOND * knee)?;
-    let mut over: Vec<Round> = Vec::new();
+    let mut over = Vec::new();
     for number in 0..plan.rounds {
-        let (side, _server) = loaded.open().await?;
-        let round = rounds::measure(&side, &beyond).await?;
+        let (side, server) = loaded.open().await?;
+        let config = site.client_config(Scenario::Issue.caller(), server.port)?;
+        // It begins with the load's warm-up, which is as heavy.
+        let bounds = Bounds {
+            duration: beyond.warm_up + beyond.duration,
+            calls: beyond.max_calls,
+        };
+        let another = beside(config, Arc::clone(&loaded.work), ANOTHER, bounds);
+        let (round, another) = tokio::join!(rounds::measure(&side, &beyond), another);
+        let another = another.map_err(|error| Problem::Internal(error.to_string()))?;
+        let round = round?;
         told("beyond", number, &round);
-        over.push(round);
+        over.push(Over {
+            round,
+            another_refused: another.refusal_latencies.percentiles(),
+            another_answered: another.latencies.percentiles(),
+        });
     }
     let peak = sweep
         .iter()
@@ -109,6 +127,18 @@ pub(super) async fn measure(context: &Context<'_>) -> Result<Row, Problem> {
         .with("peak_good_per_second", peak)
         .with("points", &points)
         .with("beyond", &over))
+}
+
+/// A round beyond the knee.
+#[derive(Debug, Serialize)]
+struct Over {
+    /// The load's own account. What its refused calls waited counts from when they were due, so it holds the load
+    /// generator's own queues too.
+    round: Round,
+    /// What another caller waits that makes few calls, when it is refused.
+    another_refused: Option<Percentiles>,
+    /// The same when it is answered.
+    another_answered: Option<Percentiles>,
 }
 
 /// The greatest rate at which the calls are still answered as they come.
@@ -125,40 +155,38 @@ fn knee(points: &[Point]) -> Option<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures of a report")]
-fn row(peak: f64, over: &[Round]) -> Row {
-    let of = |figure: &dyn Fn(&Round) -> Option<f64>| {
+fn row(peak: f64, over: &[Over]) -> Row {
+    let of = |figure: &dyn Fn(&Over) -> Option<f64>| {
         Spread::of(&over.iter().filter_map(figure).collect::<Vec<_>>())
     };
     let refused = |round: &Round| round.refused.values().sum::<u64>();
     let goals = vec![
         Goal::new(
             "good answers/s at 5 × the knee ÷ the most at any rate",
-            of(&|round| Some(round.good_per_second / peak)),
+            of(&|over| Some(over.round.good_per_second / peak)),
             Bound::AtLeast(0.9),
         ),
         Goal::new(
-            "milliseconds until half of the refused were refused",
-            of(&|round| {
-                round
-                    .refusal_latency
-                    .map(|latency| latency.p50_us as f64 / 1e3)
+            "milliseconds until another caller is refused, half of its refusals",
+            of(&|over| {
+                over.another_refused
+                    .map(|waited| waited.p50_us as f64 / 1e3)
             }),
             Bound::AtMost(10.0),
         ),
         Goal::new(
-            "milliseconds until 99 of 100 of them were",
-            of(&|round| {
-                round
-                    .refusal_latency
-                    .map(|latency| latency.p99_us as f64 / 1e3)
+            "milliseconds until another caller is refused, 99 of 100 refusals",
+            of(&|over| {
+                over.another_refused
+                    .map(|waited| waited.p99_us as f64 / 1e3)
             }),
             Bound::AtMost(10.0),
         ),
         Goal::new(
             "part of the refusals that say when to come again",
-            of(&|round| {
-                let refused = refused(round);
-                (refused > 0).then(|| round.retry_told as f64 / refused as f64)
+            of(&|over| {
+                let refused = refused(&over.round);
+                (refused > 0).then(|| over.round.retry_told as f64 / refused as f64)
             }),
             Bound::AtLeast(1.0),
         ),
@@ -168,8 +196,6 @@ fn row(peak: f64, over: &[Round]) -> Row {
 
 #[cfg(test)]
 mod tests {
-    use gavah_bench::latency::Percentiles;
-
     use super::*;
 
     fn point(offered: f64, good: f64, p99_us: u64) -> Point {

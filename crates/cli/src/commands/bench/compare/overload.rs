@@ -25,8 +25,8 @@ use crate::problem::Problem;
 const STEPS: [f64; 8] = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 /// Below the knee nearly every call is answered in time …
 const KEPT_UP: f64 = 0.97;
-/// … and 99 of 100 wait no longer than so many times what they wait at the least load.
-const WAITING: u64 = 10;
+/// … and 99 of 100 wait no longer than so many times what 99 of 100 wait at the least load.
+const WAITING: u64 = 5;
 /// How far beyond the knee is offered.
 const BEYOND: f64 = 5.0;
 /// Calls a second of another caller, beside the load.
@@ -143,7 +143,7 @@ struct Over {
 
 /// The greatest rate at which the calls are still answered as they come.
 fn knee(points: &[Point]) -> Option<f64> {
-    let least = points.first()?.latency.p50_us.max(1);
+    let least = points.first()?.latency.p99_us;
     points
         .iter()
         .take_while(|point| {

@@ -96,10 +96,8 @@ fn check_config_looks_into_every_file_it_names() {
 #[test]
 fn migrating_again_changes_nothing() {
     let site = Site::configured();
-    assert_eq!(
-        site.run("migrate --config gavah.toml").ended(0)["migrations_run"],
-        1
-    );
+    let ran = site.run("migrate --config gavah.toml").ended(0)["migrations_run"].clone();
+    assert!(ran.as_u64() > Some(0), "{ran}");
     assert_eq!(
         site.run("migrate --config gavah.toml").ended(0)["migrations_run"],
         0

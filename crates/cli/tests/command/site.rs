@@ -93,10 +93,8 @@ impl Site {
     /// One with a database and its first caller, `organization`.
     pub(crate) fn registered() -> Self {
         let site = Self::configured();
-        assert_eq!(
-            site.run("migrate --config gavah.toml").ended(0)["migrations_run"],
-            1
-        );
+        let ran = site.run("migrate --config gavah.toml").ended(0)["migrations_run"].clone();
+        assert!(ran.as_u64() > Some(0), "{ran}");
         site.write("seed.toml", &seed());
         site.run("seed --config gavah.toml seed.toml").ended(0);
         site.identity("organization");

@@ -1,6 +1,6 @@
 //! Claims of request ids: what makes a retry safe.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DatabaseTransaction, EntityTrait, Set};
@@ -53,6 +53,31 @@ impl Claim {
             row,
         )
     }
+}
+
+/// The id in the resource name that a claim keeps.
+pub(crate) fn resource_id(resource: &str, collection: &str) -> Result<Uuid, StoreError> {
+    resource
+        .strip_prefix(collection)
+        .and_then(|rest| rest.strip_prefix('/')?.parse().ok())
+        .ok_or(StoreError::Corrupt("request_claim.resource"))
+}
+
+/// The ids of what acts that were done before stand for, each once.
+pub(crate) fn replayed_ids(
+    claimed: &[Option<Claimed>],
+    collection: &str,
+) -> Result<HashSet<Uuid>, StoreError> {
+    let resources = claimed
+        .iter()
+        .flatten()
+        .filter_map(|claimed| match claimed {
+            Claimed::Replay { resource, .. } => Some(resource),
+            Claimed::Reused => None,
+        });
+    resources
+        .map(|resource| resource_id(resource, collection))
+        .collect()
 }
 
 impl Store {

@@ -11,7 +11,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityName, EntityTrait};
 use uuid::Uuid;
 
-use crate::claim::{claim_all, earlier};
+use crate::claim::{claim_all, earlier, replayed_ids, resource_id};
 use crate::codes::revocation_json;
 use crate::joint::{Joint, key};
 use crate::rows::{self, Rows};
@@ -109,13 +109,7 @@ async fn change_all<D: Document>(
     let mut stored = get_many::<D>(tx, ids, true).await?;
     let contexts: Vec<_> = group.iter().map(|changing| &changing.context).collect();
     let claimed = earlier(tx, &contexts).await?;
-    let mut replayed = HashSet::new();
-    for claimed in claimed.iter().flatten() {
-        if let Claimed::Replay { resource, .. } = claimed {
-            replayed.insert(id_of::<D>(resource)?);
-        }
-    }
-    let replayed = get_many::<D>(tx, replayed, false).await?;
+    let replayed = replayed::<D>(tx, &claimed).await?;
 
     let missing = || StoreError::Corrupt(D::MISSING);
     let mut answers = Vec::with_capacity(group.len());
@@ -124,7 +118,7 @@ async fn change_all<D: Document>(
         answers.push(match claimed {
             Some(Claimed::Reused) => Changed::RequestIdReused,
             Some(Claimed::Replay { resource, .. }) => {
-                let id = id_of::<D>(&resource)?;
+                let id = resource_id(&resource, D::COLLECTION)?;
                 Changed::Done(replayed.get(&id).cloned().ok_or_else(missing)?)
             }
             None => {
@@ -150,6 +144,14 @@ async fn change_all<D: Document>(
         .map(|(changing, from, after)| (&changing.context, changing.act(*from, after)));
     store.append_all(tx, acts).await?;
     Ok(Done::Commit(answers))
+}
+
+/// The documents that earlier acts stand for, by their ids.
+pub(crate) async fn replayed<D: Document>(
+    tx: &DatabaseTransaction,
+    claimed: &[Option<Claimed>],
+) -> Result<HashMap<Uuid, D>, StoreError> {
+    get_many(tx, replayed_ids(claimed, D::COLLECTION)?, false).await
 }
 
 async fn get_many<D: Document>(
@@ -265,11 +267,4 @@ impl<D: Document> Changing<D> {
 
 fn name<D: Document>(id: Uuid) -> String {
     format!("{}/{id}", D::COLLECTION)
-}
-
-fn id_of<D: Document>(resource: &str) -> Result<Uuid, StoreError> {
-    resource
-        .strip_prefix(D::COLLECTION)
-        .and_then(|rest| rest.strip_prefix('/')?.parse().ok())
-        .ok_or(StoreError::Corrupt("request_claim.resource"))
 }

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::rows::{content_json, get};
 use super::{
-    Intent, IssueCertificate, Recorded, Signed, StoredCertificate, application_name,
-    certificate_id, name,
+    COLLECTION, Intent, IssueCertificate, Recorded, Signed, StoredCertificate, application_name,
+    name,
 };
-use crate::claim::claim;
+use crate::claim::{claim, resource_id};
 use crate::entity::{
     application_step, certificate_application, enrollment_certificate, serial_counter,
 };
@@ -37,7 +37,7 @@ impl Store {
                 if let Some(claimed) = claim(tx, context, &name(issue.id), "").await? {
                     return Ok(Done::Abandon(match claimed {
                         Claimed::Replay { resource, .. } => {
-                            Issue::Replayed(Intent::Earlier(certificate_id(&resource)?))
+                            Issue::Replayed(Intent::Earlier(resource_id(&resource, COLLECTION)?))
                         }
                         Claimed::Reused => Issue::RequestIdReused,
                     }));

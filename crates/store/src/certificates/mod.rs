@@ -18,7 +18,7 @@ use gavah_domain::{JalaliDate, TermId, ValidityCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{StoreError, StoredRevocation};
+use crate::StoredRevocation;
 
 pub(crate) use rows::{read_application, read_certificate, steps_of};
 
@@ -240,11 +240,4 @@ fn name(id: Uuid) -> String {
 
 fn application_name(id: Uuid) -> String {
     format!("enrollmentCertificateApplications/{id}")
-}
-
-fn certificate_id(resource: &str) -> Result<Uuid, StoreError> {
-    resource
-        .strip_prefix("enrollmentCertificates/")
-        .and_then(|id| id.parse().ok())
-        .ok_or(StoreError::Corrupt("request_claim.resource"))
 }

@@ -9,10 +9,11 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::rows::{id_of, new_row, read_all};
-use super::{Issue, IssueCode, StoredCode, name};
+use super::rows::new_row;
+use super::{COLLECTION, Issue, IssueCode, StoredCode, name};
 use crate::changes::FRESH;
-use crate::claim::{claim_all, earlier};
+use crate::claim::{claim_all, earlier, resource_id};
+use crate::document::replayed;
 use crate::entity::{expert, validity_code};
 use crate::joint::{Joint, key};
 use crate::rows::{self, Rows};
@@ -179,14 +180,14 @@ async fn replays(
 ) -> Result<HashMap<Uuid, Issue<StoredCode>>, StoreError> {
     let contexts: Vec<_> = group.iter().map(|issuing| &issuing.context).collect();
     let claimed = earlier(tx, &contexts).await?;
-    let stored = read_all(tx, &claimed).await?;
+    let stored = replayed::<StoredCode>(tx, &claimed).await?;
     let mut answers = HashMap::new();
     for (issuing, claimed) in group.iter().zip(claimed) {
         let answer = match claimed {
             None => continue,
             Some(Claimed::Reused) => Issue::RequestIdReused,
             Some(Claimed::Replay { resource, .. }) => {
-                let earlier = stored.get(&id_of(&resource)?).cloned();
+                let earlier = stored.get(&resource_id(&resource, COLLECTION)?).cloned();
                 let missing = StoreError::Corrupt("validity_code is missing");
                 Issue::Replayed(earlier.ok_or(missing)?)
             }

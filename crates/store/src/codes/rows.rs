@@ -1,24 +1,18 @@
 //! Reading codes back.
 
-use std::collections::HashMap;
-
 use gavah_domain::ValidityCode;
 use gavah_domain::document::DocumentState;
 use jiff::Timestamp;
-use sea_orm::sea_query::ArrayType;
-use sea_orm::{DatabaseTransaction, EntityTrait, Set};
+use sea_orm::{EntityTrait, Set};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    Attestation, COLLECTION, CodeContent, IssueCode, PriorProof, StoredCode, StoredRevocation,
-};
+use super::{Attestation, CodeContent, IssueCode, PriorProof, StoredCode, StoredRevocation};
 use crate::content::{
     DocumentJson, ProgramJson, QuoteJson, SubjectJson, from_json, instant, known, to_json,
 };
 use crate::entity::validity_code;
-use crate::rows::{self, Rows};
-use crate::{Claimed, Store, StoreError};
+use crate::{Store, StoreError};
 
 #[derive(Serialize, Deserialize)]
 struct CodeJson {
@@ -77,29 +71,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// The codes that earlier acts stand for, by their ids.
-pub(super) async fn read_all(
-    tx: &DatabaseTransaction,
-    claimed: &[Option<Claimed>],
-) -> Result<HashMap<Uuid, StoredCode>, StoreError> {
-    let mut ids = Rows::new(&[("id", ArrayType::Uuid)]);
-    for claimed in claimed.iter().flatten() {
-        if let Claimed::Replay { resource, .. } = claimed {
-            ids.push([id_of(resource)?.into()]);
-        }
-    }
-    let found = rows::find::<validity_code::Entity>(tx, ids, false).await?;
-    let codes = found.into_iter().map(|row| Ok((row.id, read_row(row)?)));
-    codes.collect()
-}
-
-pub(super) fn id_of(resource: &str) -> Result<Uuid, StoreError> {
-    resource
-        .strip_prefix(COLLECTION)
-        .and_then(|rest| rest.strip_prefix('/')?.parse().ok())
-        .ok_or(StoreError::Corrupt("request_claim.resource"))
 }
 
 pub(super) fn new_row(issue: &IssueCode) -> Result<validity_code::ActiveModel, StoreError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::rows::{new_row, read_row, replace_all};
 use super::{COLLECTION, RecordOutcome, RecordRow, StoredRecord, name};
-use crate::claim::{claim_all, earlier};
+use crate::claim::{claim_all, earlier, replayed_ids, resource_id};
 use crate::entity::enrollment_record;
 use crate::joint::{Joint, key};
 use crate::rows::{self, Rows};
@@ -125,10 +125,8 @@ async fn replayed(
     claimed: &[Option<Claimed>],
 ) -> Result<HashMap<Uuid, StoredRecord>, StoreError> {
     let mut ids = Rows::new(&[("id", ArrayType::Uuid)]);
-    for claimed in claimed.iter().flatten() {
-        if let Claimed::Replay { resource, .. } = claimed {
-            ids.push([id_of(resource)?.into()]);
-        }
+    for id in replayed_ids(claimed, COLLECTION)? {
+        ids.push([id.into()]);
     }
     let found = rows::find::<enrollment_record::Entity>(tx, ids, false).await?;
     let records = found.into_iter().map(|row| Ok((row.id, read_row(row)?)));
@@ -143,7 +141,7 @@ fn replay(
         return Ok(RecordOutcome::RequestIdReused);
     };
     let stored = replayed
-        .get(&id_of(&resource)?)
+        .get(&resource_id(&resource, COLLECTION)?)
         .cloned()
         .ok_or(StoreError::Corrupt("enrollment_record is missing"))?;
     match outcome.as_str() {
@@ -152,13 +150,6 @@ fn replay(
         "KEPT_NEWER" => Ok(RecordOutcome::KeptNewer(stored)),
         _ => Err(StoreError::Corrupt("request_claim.outcome")),
     }
-}
-
-fn id_of(resource: &str) -> Result<Uuid, StoreError> {
-    resource
-        .strip_prefix(COLLECTION)
-        .and_then(|rest| rest.strip_prefix('/')?.parse().ok())
-        .ok_or(StoreError::Corrupt("request_claim.resource"))
 }
 
 fn act(stored: &StoredRecord, action: &'static str, from: &str, row: &RecordRow) -> Act {

@@ -146,7 +146,11 @@ async fn a_kind_of_document_outside_the_call_gets_no_code(world: &mut World) {
     assert_eq!(failure.metadata["document_kind"], "ENROLLMENT_CERTIFICATE");
 }
 
-fn attested_by(world: &World, institution: &str, expert: &str) -> pb::IssueValidityCodeRequest {
+pub(crate) fn attested_by(
+    world: &World,
+    institution: &str,
+    expert: &str,
+) -> pb::IssueValidityCodeRequest {
     let mut request = issue(world, UNIVERSITY);
     request.attestation.as_mut().unwrap().expert = Some(pb::ActorRef {
         expert: format!("institutions/{institution}/experts/{expert}"),

@@ -54,6 +54,7 @@ mod registry;
 mod remembered;
 mod request_ids;
 mod shards;
+mod streams;
 mod tariffs;
 mod verdicts;
 mod wire;

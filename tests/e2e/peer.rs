@@ -20,6 +20,11 @@ impl Peer {
     pub(crate) fn new(client: Client) -> Self {
         Self(client)
     }
+
+    /// The client, for streams.
+    pub(crate) fn client(&self) -> &Client {
+        &self.0
+    }
 }
 
 fn told<T>(answer: Result<Response<T>, Status>) -> Answer<T> {

@@ -33,6 +33,15 @@ impl Wire {
     }
 
     pub(crate) async fn connect(world: &World, identity: &Identity) -> Self {
+        Self::open(world, identity, None).await
+    }
+
+    /// A connection on which so many bytes of an answer may be under way that nobody has read.
+    pub(crate) async fn narrow(world: &World, kind: CallerKind, bytes: u32) -> Self {
+        Self::open(world, &world.identity(kind), Some(bytes)).await
+    }
+
+    async fn open(world: &World, identity: &Identity, window: Option<u32>) -> Self {
         let address = world.address();
         let tls = TlsConnector::from(Arc::new(tls(world, identity)));
         let connector = tower::service_fn(move |_: Uri| {
@@ -45,7 +54,9 @@ impl Wire {
             }
         });
         let endpoint = Endpoint::from_static("http://localhost");
-        let endpoint = endpoint.origin(Uri::from_static("https://localhost"));
+        let endpoint = endpoint
+            .origin(Uri::from_static("https://localhost"))
+            .initial_stream_window_size(window);
         Self(endpoint.connect_with_connector(connector).await.unwrap())
     }
 

@@ -13,7 +13,7 @@ use gavah_api::v1::validation_service_server::{ValidationService, ValidationServ
 use prost::Message;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 pub use self::tls::TlsFault;
 
@@ -134,6 +134,16 @@ impl ValidationService for Answering {
         _: Request<pb::ValidateCodeRequest>,
     ) -> Result<Response<pb::ValidateCodeResponse>, Status> {
         Ok(Response::new(self.0.clone()))
+    }
+
+    type StreamValidateCodesStream =
+        tokio_stream::Empty<Result<pb::StreamValidateCodesResponse, Status>>;
+
+    async fn stream_validate_codes(
+        &self,
+        _: Request<Streaming<pb::StreamValidateCodesRequest>>,
+    ) -> Result<Response<Self::StreamValidateCodesStream>, Status> {
+        Err(Status::unimplemented("the echo answers ValidateCode alone"))
     }
 
     async fn batch_validate_codes(

@@ -1,5 +1,6 @@
 //! Made-up people and what is asked about them. Every name says that it is made up.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -110,6 +111,34 @@ impl Ground {
             }),
             ..pb::IssueValidityCodeRequest::default()
         }
+    }
+
+    /// Asks for validity codes for so many people in one run.
+    pub fn run(
+        self: Arc<Self>,
+        first: u64,
+        people: u64,
+    ) -> impl Iterator<Item = pb::StreamIssueValidityCodesRequest> + Send + 'static {
+        use pb::stream_issue_validity_codes_request::Message;
+        let start = pb::StreamIssueValidityCodesStart {
+            request_id: self.request_id().to_string(),
+        };
+        let row = move |number: u64| {
+            let asked = self.issue(first + number);
+            Message::Row(pb::StreamIssueValidityCodesRow {
+                sequence: i64::try_from(number).unwrap_or(i64::MAX),
+                subject: asked.subject,
+                program: asked.program,
+                document_kind: asked.document_kind,
+                external_ref: asked.external_ref,
+                attestation: asked.attestation,
+                ..pb::StreamIssueValidityCodesRow::default()
+            })
+        };
+        let messages = std::iter::once(Message::Start(start)).chain((0..people).map(row));
+        messages.map(|message| pb::StreamIssueValidityCodesRequest {
+            message: Some(message),
+        })
     }
 
     /// A person's enrollment record, true now.

@@ -29,8 +29,12 @@ pub enum Kind {
     Mixed(Arc<[String]>),
     /// BatchValidateCodes with 1,000 good codes.
     Batch(Arc<[String]>),
+    /// StreamValidateCodes with 1,000 good codes in each stream.
+    Stream(Arc<[String]>),
     /// IssueValidityCode, each for another person.
     Issue(Arc<Ground>),
+    /// StreamIssueValidityCodes for 1,000 people in each stream.
+    StreamIssue(Arc<Ground>),
     /// BatchUpsertEnrollmentRecords with 1,000 records of new students.
     Records(Arc<Ground>),
     /// CreateEnrollmentCertificateApplication for people whose record is there, each once.
@@ -103,7 +107,9 @@ impl Work {
             }
             Kind::Mixed(codes) => mixed(client, codes, number).await,
             Kind::Batch(codes) => batch(client, codes, number).await,
+            Kind::Stream(codes) => stream(client, codes, number).await,
             Kind::Issue(ground) => issue(client, ground).await.map(|_| 1),
+            Kind::StreamIssue(ground) => stream_issue(client, ground).await,
             Kind::Records(ground) => push_records(client, ground, ground.take(BATCH as u64)).await,
             Kind::Certificate {
                 ground,
@@ -124,6 +130,11 @@ impl Work {
 
 const REASON_OK: pb::VerdictReason = pb::VerdictReason::Ok;
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
+fn refused(status: tonic::Status) -> Refusal {
+    Refusal::of(&Failure::of(&status))
+}
+
 fn good(codes: &[String], number: u64) -> Result<String, Refusal> {
     let length = codes.len().max(1) as u64;
     let index = usize::try_from(number % length).unwrap_or_default();
@@ -142,7 +153,7 @@ async fn validate(
         subject_claim,
     };
     let answer = client.validation().validate_code(request).await;
-    let answer = answer.map_err(|status| Refusal::of(&Failure::of(&status)))?;
+    let answer = answer.map_err(refused)?;
     match answer.into_inner().verdict {
         Some(verdict) if verdict.reason() == expected => Ok(1),
         _ => Err(Refusal::because("WRONG_ANSWER")),
@@ -190,7 +201,7 @@ async fn batch(client: &Client, codes: &[String], number: u64) -> Result<u64, Re
             .collect::<Result<_, Refusal>>()?,
     };
     let answer = client.validation().batch_validate_codes(request).await;
-    let answer = answer.map_err(|status| Refusal::of(&Failure::of(&status)))?;
+    let answer = answer.map_err(refused)?;
     let verdicts = answer.into_inner().verdicts;
     match verdicts.len() == BATCH && verdicts.iter().all(|verdict| verdict.reason() == REASON_OK) {
         true => Ok(BATCH as u64),
@@ -205,10 +216,57 @@ async fn batch(client: &Client, codes: &[String], number: u64) -> Result<u64, Re
 pub async fn issue(client: &Client, ground: &Ground) -> Result<String, Refusal> {
     let request = ground.issue(ground.take(1));
     let answer = client.validity_codes().issue_validity_code(request).await;
-    let answer = answer.map_err(|status| Refusal::of(&Failure::of(&status)))?;
+    let answer = answer.map_err(refused)?;
     let code = answer.into_inner().validity_code;
     code.map(|code| code.code)
         .ok_or_else(|| Refusal::because("WRONG_ANSWER"))
+}
+
+async fn stream(client: &Client, codes: &Arc<[String]>, number: u64) -> Result<u64, Refusal> {
+    let (codes, first) = (Arc::clone(codes), number.wrapping_mul(BATCH as u64));
+    let question = move |row: i64| pb::StreamValidateCodesRequest {
+        sequence: row,
+        // An empty code gets a wrong answer.
+        code: good(&codes, first.wrapping_add(row.unsigned_abs())).unwrap_or_default(),
+        subject_claim: None,
+    };
+    let questions = tokio_stream::iter((0..BATCH as i64).map(question));
+    let answers = client.validation().stream_validate_codes(questions).await;
+    let mut answers = answers.map_err(refused)?.into_inner();
+    let mut rows = 0;
+    while let Some(answer) = answers.message().await.map_err(refused)? {
+        use pb::stream_validate_codes_response::Answer;
+        match answer.answer {
+            Some(Answer::Verdict(verdict)) if verdict.reason() == REASON_OK => rows += 1,
+            _ => return Err(Refusal::because("WRONG_ANSWER")),
+        }
+    }
+    match rows == BATCH as u64 {
+        true => Ok(rows),
+        false => Err(Refusal::because("WRONG_ANSWER")),
+    }
+}
+
+async fn stream_issue(client: &Client, ground: &Arc<Ground>) -> Result<u64, Refusal> {
+    let first = ground.take(BATCH as u64);
+    let requests = Arc::clone(ground).run(first, BATCH as u64);
+    let outcomes = client
+        .validity_codes()
+        .stream_issue_validity_codes(tokio_stream::iter(requests))
+        .await;
+    let mut outcomes = outcomes.map_err(refused)?.into_inner();
+    let mut rows = 0;
+    while let Some(outcome) = outcomes.message().await.map_err(refused)? {
+        use pb::stream_issue_validity_codes_response::Outcome;
+        match outcome.outcome {
+            Some(Outcome::ValidityCode(_)) => rows += 1,
+            _ => return Err(Refusal::because("WRONG_ANSWER")),
+        }
+    }
+    match rows == BATCH as u64 {
+        true => Ok(rows),
+        false => Err(Refusal::because("WRONG_ANSWER")),
+    }
 }
 
 /// Pushes the records of 1,000 people from `first` on: how many were stored, all of them.
@@ -224,9 +282,7 @@ pub async fn push_records(client: &Client, ground: &Ground, first: u64) -> Resul
     };
     let mut records = client.records();
     let answer = records.batch_upsert_enrollment_records(request);
-    let answer = answer
-        .await
-        .map_err(|status| Refusal::of(&Failure::of(&status)))?;
+    let answer = answer.await.map_err(refused)?;
     let rows = answer.into_inner().rows;
     let stored = |row: &pb::EnrollmentRecordRow| !row.name.is_empty();
     match rows.len() == BATCH && rows.iter().all(stored) {
@@ -239,9 +295,7 @@ async fn certificate(client: &Client, ground: &Ground, person: u64) -> Result<u6
     let request = ground.apply(person);
     let mut certificates = client.certificates();
     let answer = certificates.create_enrollment_certificate_application(request);
-    let answer = answer
-        .await
-        .map_err(|status| Refusal::of(&Failure::of(&status)))?;
+    let answer = answer.await.map_err(refused)?;
     match answer.into_inner().enrollment_certificate {
         Some(_) => Ok(1),
         None => Err(Refusal::because("WRONG_ANSWER")),

@@ -22,7 +22,14 @@ use crate::trace::TRACEPARENT;
 /// The header by which a client tells its deadline.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// A connection to the service as the generated clients use it. Cheap to clone; reconnects by itself.
+/// Streams that last as long as both sides have something to say: the time of a call is none for them.
+const LASTING: [&str; 2] = [
+    "/gavah.v1.ValidationService/StreamValidateCodes",
+    "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes",
+];
+
+/// A connection to the service as the generated clients use it. Cheap to clone; reconnects by itself. Streams have no
+/// deadline but what the request itself states.
 #[derive(Debug, Clone)]
 pub struct Channel {
     inner: tonic::transport::Channel,
@@ -88,15 +95,18 @@ impl Service<Request<Body>> for Channel {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let lasting = LASTING.contains(&request.uri().path());
         let headers = request.headers_mut();
         let left = match self.deadline {
             Deadline::After(timeout) => timeout,
             Deadline::At(instant) => instant.saturating_duration_since(Instant::now()),
         };
-        // A shorter time asked for in the request itself stands.
-        headers
-            .entry(GRPC_TIMEOUT)
-            .or_insert_with(|| grpc_timeout(left));
+        if !lasting {
+            // A shorter time asked for in the request itself stands.
+            headers
+                .entry(GRPC_TIMEOUT)
+                .or_insert_with(|| grpc_timeout(left));
+        }
         if let Some(traceparent) = &self.traceparent {
             headers.insert(TRACEPARENT, traceparent.clone());
         }
@@ -118,7 +128,29 @@ fn grpc_timeout(left: Duration) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use gavah_api::DESCRIPTOR_SET;
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
     use super::*;
+
+    #[test]
+    fn every_stream_of_the_contract_lasts() {
+        let contract = FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+        let mut streams = Vec::new();
+        for file in contract.file {
+            for service in &file.service {
+                let methods = service.method.iter();
+                let methods = methods.filter(|method| method.client_streaming());
+                streams.extend(methods.map(|method| {
+                    let (package, service) = (file.package(), service.name());
+                    format!("/{package}.{service}/{}", method.name())
+                }));
+            }
+        }
+        streams.sort();
+        assert_eq!(streams, LASTING);
+    }
 
     #[test]
     fn a_deadline_is_at_most_eight_digits_and_never_nothing() {

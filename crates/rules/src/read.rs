@@ -63,7 +63,7 @@ fn read(rules: &DynamicMessage, field: &str) -> Result<FieldRules, RulesError> {
         match (rule.name(), value) {
             ("required", Value::Bool(required)) => read_rules.required = *required,
             ("ignore", Value::EnumNumber(3)) => read_rules.ignore = true,
-            ("string" | "int32" | "enum", Value::Message(checks)) => {
+            ("string" | "int32" | "int64" | "enum", Value::Message(checks)) => {
                 read_checks(checks, rule.name(), field, &mut read_rules.checks)?;
             }
             ("repeated", Value::Message(list)) => {
@@ -101,6 +101,8 @@ fn read_checks(
             ("string", "uuid", Value::Bool(true)) => into.push(Check::Uuid),
             ("int32", "gte", Value::I32(bound)) => into.push(Check::Gte(i64::from(*bound))),
             ("int32", "lte", Value::I32(bound)) => into.push(Check::Lte(i64::from(*bound))),
+            ("int64", "gte", Value::I64(bound)) => into.push(Check::Gte(*bound)),
+            ("int64", "lte", Value::I64(bound)) => into.push(Check::Lte(*bound)),
             ("enum", "defined_only", Value::Bool(true)) => into.push(Check::DefinedOnly),
             ("enum", "not_in", Value::List(numbers)) => {
                 for number in numbers {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use gavah_domain::caller::Caller;
 use gavah_store::Snapshot;
 
+use crate::layers::Standing;
 use crate::transport::Peer;
 
 /// One authenticated and permitted call. Made only by the authentication layer, which puts it into the extensions of
@@ -26,4 +27,6 @@ pub struct Call {
     pub trace_id: TraceId,
     /// The registry at the time of the call: all decisions of one call are made on one version of it.
     pub snapshot: Arc<Snapshot>,
+    /// For a call that lasts: whether it may go on.
+    pub standing: Standing,
 }

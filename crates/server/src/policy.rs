@@ -55,12 +55,14 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.RegistryService/UpdateInstitution", OFFICERS),
     ("/gavah.v1.RegistryService/WhoAmI", EVERY_CLASS),
     ("/gavah.v1.ValidationService/BatchValidateCodes", ALL_BUT_MONITORS),
+    ("/gavah.v1.ValidationService/StreamValidateCodes", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/ValidateCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidityCodeService/GetValidityCode", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.ValidityCodeService/IssueValidityCode", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/ListValidityCodes", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.ValidityCodeService/ReinstateValidityCode", INSTITUTIONS_AND_OFFICERS),
     ("/gavah.v1.ValidityCodeService/RevokeValidityCode", INSTITUTIONS_AND_OFFICERS),
+    ("/gavah.v1.ValidityCodeService/StreamIssueValidityCodes", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/SuspendValidityCode", INSTITUTIONS_AND_OFFICERS),
     ("/grpc.health.v1.Health/Check", EVERY_CLASS),
     ("/grpc.health.v1.Health/Watch", EVERY_CLASS),
@@ -133,7 +135,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 34 + 4);
+        assert_eq!(listed.len(), 36 + 4);
     }
 
     #[test]
@@ -184,9 +186,16 @@ mod tests {
             .iter()
             .filter(|(path, _)| path.starts_with("/gavah."))
         {
-            let reads = ["Get", "List", "WhoAmI", "Validate", "BatchValidate"]
-                .iter()
-                .any(|verb| name(path).starts_with(verb));
+            let reads = [
+                "Get",
+                "List",
+                "WhoAmI",
+                "Validate",
+                "BatchValidate",
+                "StreamValidate",
+            ]
+            .iter()
+            .any(|verb| name(path).starts_with(verb));
             if !reads {
                 assert!(
                     !classes.contains(&Auditor) && !classes.contains(&Monitor),
@@ -207,7 +216,7 @@ mod tests {
             "Watch",
             "WhoAmI",
         ];
-        let validate = ["BatchValidateCodes", "ValidateCode"];
+        let validate = ["BatchValidateCodes", "StreamValidateCodes", "ValidateCode"];
         let read_certificates = [
             "GetEnrollmentCertificate",
             "GetEnrollmentCertificateApplication",
@@ -226,6 +235,7 @@ mod tests {
             "IssueValidityCode",
             "ListExperts",
             "ReportEnrollmentEvent",
+            "StreamIssueValidityCodes",
             "UpsertEnrollmentRecord",
         ];
         let oversee = ["ListCallers", "ListExperts", "ListInstitutions"];

@@ -317,14 +317,14 @@ impl Server {
         };
         let failed =
             |error: tonic_reflection::server::Error| StartError::Reflection(error.to_string());
+        let limits = &self.config.limits;
         let mut rest = Routes::builder();
         rest.add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.clone()),
         ))
         .add_service(reflection().build_v1().map_err(failed)?)
         .add_service(reflection().build_v1alpha().map_err(failed)?);
-        let services = Services::new(Arc::clone(&self.app));
-        let limits = &self.config.limits;
+        let services = Services::new(Arc::clone(&self.app), limits.default_deadline());
         let (small, bulk) = (limits.message_bytes, limits.bulk_message_bytes);
         Ok(Dispatch::new(
             &services,

@@ -52,7 +52,7 @@ fn what_the_database_does_alone_is_measured_beside_the_service() {
     let database = Cluster::shared().unwrap().create_database().unwrap();
     fs::write(&file, &database.url).unwrap();
     let report = measured(&format!(
-        "compare --only issue --only bulk-records --only scale --only memory --large 12000 --remembered 1000 {FEW} \
+        "compare --only issue --only bulk-records --only bulk-codes --only scale --only memory --large 12000 --remembered 1000 {FEW} \
          --database-url-file {}",
         file.display()
     ));
@@ -60,6 +60,7 @@ fn what_the_database_does_alone_is_measured_beside_the_service() {
     let bare = &row(&report, "issue")["facts"]["bare_commits_per_second"];
     assert!(bare["median"].as_f64().unwrap() > 0.0);
     assert_goals(row(&report, "bulk-records"), 1);
+    assert_goals(row(&report, "bulk-codes"), 1);
     assert_goals(row(&report, "scale"), 3);
     assert_goals(row(&report, "memory"), 2);
     // Every code of the copies was found: none was refused, or the row would say so.

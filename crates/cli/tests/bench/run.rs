@@ -34,6 +34,8 @@ fn every_scenario_makes_its_calls_and_tells_every_figure() {
         "validate-mixed",
         "issue",
         "batch",
+        "stream",
+        "stream-issue",
         "records",
         "certificate",
         "handshake",
@@ -49,7 +51,9 @@ fn every_scenario_makes_its_calls_and_tells_every_figure() {
         let round = &side["rounds"][0];
         (round["rows_per_second"].as_f64().unwrap() * round["seconds"].as_f64().unwrap()).round()
     };
-    assert!((rows("batch") - 12_000.0).abs() < 1.0);
+    for bulk in ["batch", "stream", "stream-issue", "records"] {
+        assert!((rows(bulk) - 12_000.0).abs() < 1.0, "{bulk}");
+    }
     assert!((rows("issue") - 12.0).abs() < 1.0);
 }
 

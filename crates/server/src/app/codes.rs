@@ -25,7 +25,8 @@ use crate::error::{AppError, Refusal};
 /// already a once-in-the-life-of-the-system event.
 const DRAWS: usize = 3;
 
-/// Issues a validity code; `None` when only checking.
+/// Issues a validity code, by a call of its own or by a row of a run; `None` when
+/// only checking.
 ///
 /// # Errors
 ///
@@ -38,7 +39,7 @@ pub async fn issue(
 ) -> Result<Option<StoredCode>, AppError> {
     let institution = owned(call, &input.program.institution)?;
     let now = app.clock.now();
-    let context = context(call, &input.head, None, now);
+    let context = context(call, &input.head, input.row, now);
     let prepared = match prepare(app, call, &input, institution, now).await {
         Ok(prepared) => prepared,
         Err(refused) if input.head.validate_only => return Err(refused),

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::enums::{from_pb, to_pb};
-use super::head::{Head, open};
+use super::head::{Head, WriteRequest, digest_of, open};
 use super::names::{self, Collection};
 use super::page::{Page, take_page};
 use super::program::{
@@ -32,6 +32,8 @@ const STATEMENT_VERSION_MAX_CHARS: usize = 32;
 pub struct IssueCodeInput {
     /// Retry key and digest.
     pub head: Head,
+    /// The row's number in a run.
+    pub row: Option<u32>,
     /// The student.
     pub subject: Subject,
     /// The programme, with its institution's registered code.
@@ -103,8 +105,69 @@ pub fn issue_code(
     mut request: pb::IssueValidityCodeRequest,
     known: &Known<'_>,
 ) -> Result<IssueCodeInput, AppError> {
-    let today = known.today();
     let (annotated, head) = open(&mut request);
+    issue(annotated, head, &request, known)
+}
+
+/// Reads the start of a run: the retry key of its rows.
+///
+/// # Errors
+///
+/// The violation of `request_id`.
+pub fn start_run(mut start: pb::StreamIssueValidityCodesStart) -> Result<Uuid, AppError> {
+    let (annotated, head) = open(&mut start);
+    let request_id = head.map(|head| head.request_id);
+    settle(annotated.nest("start"), Violations::default(), request_id)
+}
+
+/// Reads a row of the run `request_id`, whose sequence is good: as the request of a
+/// call of its own, which has the same digest.
+///
+/// # Errors
+///
+/// As [`issue_code`]; paths begin with `row.`.
+pub fn run_row(
+    request_id: Uuid,
+    row: pb::StreamIssueValidityCodesRow,
+    known: &Known<'_>,
+) -> Result<IssueCodeInput, AppError> {
+    let annotated = check_rules(&row);
+    let number = u32::try_from(row.sequence).ok();
+    let request = pb::IssueValidityCodeRequest {
+        request_id: String::new(),
+        validate_only: false,
+        subject: row.subject,
+        program: row.program,
+        document_kind: row.document_kind,
+        document: row.document,
+        prior_qualifications: row.prior_qualifications,
+        double_major_declared: row.double_major_declared,
+        external_ref: row.external_ref,
+        attestation: row.attestation,
+    };
+    let head = Head {
+        request_id,
+        validate_only: false,
+        digest: digest_of(pb::IssueValidityCodeRequest::NAME, &request),
+    };
+    match issue(annotated, Some(head), &request, known) {
+        Ok(input) => Ok(IssueCodeInput {
+            // Without a number the claim would be that of another call.
+            row: Some(number.ok_or(AppError::Internal("a row without a number"))?),
+            ..input
+        }),
+        Err(AppError::Invalid(violations)) => Err(violations.nest("row").into()),
+        Err(other) => Err(other),
+    }
+}
+
+fn issue(
+    annotated: Violations,
+    head: Option<Head>,
+    request: &pb::IssueValidityCodeRequest,
+    known: &Known<'_>,
+) -> Result<IssueCodeInput, AppError> {
+    let today = known.today();
     let mut found = Violations::default();
     let subject = request
         .subject
@@ -134,6 +197,7 @@ pub fn issue_code(
         let registered = program.registered;
         let input = IssueCodeInput {
             head: head?,
+            row: None,
             subject: subject?,
             program: program.value,
             // Without a kind there is a violation, and no input.

@@ -35,7 +35,22 @@ silent_debug!(ValidateInput, Found<'_>, Disclosure<'_>);
 /// Every violation at once; a malformed code is none.
 pub fn validate_code(request: &pb::ValidateCodeRequest) -> Result<ValidateInput, AppError> {
     let mut found = Violations::default();
-    let input = question(request, "", &mut found);
+    let claim = request.subject_claim.as_ref();
+    let input = question(&request.code, claim, "", &mut found);
+    settle(check_rules(request), found, Some(input))
+}
+
+/// Reads one question of a stream.
+///
+/// # Errors
+///
+/// Every violation at once; a malformed code is none.
+pub fn stream_validate_codes(
+    request: &pb::StreamValidateCodesRequest,
+) -> Result<ValidateInput, AppError> {
+    let mut found = Violations::default();
+    let claim = request.subject_claim.as_ref();
+    let input = question(&request.code, claim, "", &mut found);
     settle(check_rules(request), found, Some(input))
 }
 
@@ -52,19 +67,22 @@ pub fn batch_validate_codes(
     if too_many(&annotated, "requests") {
         return settle(annotated, found, None);
     }
-    let questions = request
-        .requests
-        .iter()
-        .enumerate()
-        .map(|(index, given)| question(given, &format!("requests[{index}]."), &mut found));
+    let questions = request.requests.iter().enumerate().map(|(index, given)| {
+        let path = format!("requests[{index}].");
+        question(&given.code, given.subject_claim.as_ref(), &path, &mut found)
+    });
     let questions = questions.collect();
     settle(annotated, found, Some(questions))
 }
 
-fn question(given: &pb::ValidateCodeRequest, path: &str, found: &mut Violations) -> ValidateInput {
-    let claim = given.subject_claim.as_ref();
+fn question(
+    code: &str,
+    claim: Option<&pb::PersonId>,
+    path: &str,
+    found: &mut Violations,
+) -> ValidateInput {
     ValidateInput {
-        code: ValidityCode::parse(&given.code),
+        code: ValidityCode::parse(code),
         claim: claim
             .and_then(|claim| found.take_nested(&format!("{path}subject_claim"), person_id(claim))),
     }

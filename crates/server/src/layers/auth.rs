@@ -12,7 +12,12 @@ use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
 
-use gavah_domain::{Clock, Reason, caller::CallerState};
+use tokio::time::Instant;
+
+use gavah_domain::{
+    Clock, Reason,
+    caller::{Caller, CallerClass, CallerState},
+};
 use gavah_store::{Snapshot, StoreError};
 
 use crate::{
@@ -126,6 +131,51 @@ where
     }
 }
 
+/// A call's way back to the gate that let it pass, for a call that lasts: what was good when it began may have ended
+/// since.
+#[derive(Clone)]
+pub struct Standing(Arc<Gate>);
+
+impl Standing {
+    /// The call as one that begins now, for a part of it that has its own `deadline`: asked again as at its beginning,
+    /// with the registry as it is by now.
+    ///
+    /// # Errors
+    ///
+    /// What a new call would be refused with.
+    pub fn again(&self, call: &Call, deadline: Instant) -> Result<Call, AppError> {
+        let known = self.0.known(&call.peer)?;
+        let method = permitted(call.method, known.state, known.caller.class)?;
+        Ok(Call {
+            caller: known.caller,
+            peer: Arc::clone(&call.peer),
+            method,
+            deadline,
+            trace_id: call.trace_id,
+            snapshot: known.snapshot,
+            standing: self.clone(),
+        })
+    }
+
+    /// Resolves when the server begins to go: a call that lasts then ends.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.draining.begun()
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Standing").finish_non_exhaustive()
+    }
+}
+
+/// What the registry says of a connection's other end.
+struct Known {
+    caller: Arc<Caller>,
+    state: CallerState,
+    snapshot: Arc<Snapshot>,
+}
+
 struct Gate {
     directory: Arc<dyn CallerDirectory>,
     tls: Arc<Tls>,
@@ -134,7 +184,7 @@ struct Gate {
 }
 
 impl Gate {
-    fn admit(&self, request: &Request<Body>) -> Result<Call, AppError> {
+    fn admit(self: &Arc<Self>, request: &Request<Body>) -> Result<Call, AppError> {
         let (path, extensions) = (request.uri().path(), request.extensions());
         if self.draining.has_begun() && !path.starts_with(HEALTH) {
             return Err(Reason::Draining.into());
@@ -142,6 +192,27 @@ impl Gate {
         let peer = extensions
             .get::<Arc<Peer>>()
             .ok_or(Reason::CertificateNotRegistered)?;
+        let known = self.known(peer)?;
+        if let Some(slot) = extensions.get::<CallerSlot>() {
+            slot.fill(&known.caller);
+        }
+        let method = permitted(path, known.state, known.caller.class)?;
+        let Deadline(deadline) = *extensions
+            .get::<Deadline>()
+            .ok_or(AppError::Internal("a call without a deadline"))?;
+        Ok(Call {
+            caller: known.caller,
+            peer: Arc::clone(peer),
+            method,
+            deadline,
+            trace_id: trace_id(extensions),
+            snapshot: known.snapshot,
+            standing: Standing(Arc::clone(self)),
+        })
+    }
+
+    /// The registered caller behind a certificate that is good now.
+    fn known(&self, peer: &Peer) -> Result<Known, AppError> {
         // Its last second belongs to the validity.
         if self.clock.now().as_second() > peer.not_after().as_second() {
             return Err(Reason::CertificateExpired.into());
@@ -160,32 +231,27 @@ impl Gate {
         if !registered {
             return Err(Reason::CertificateNotRegistered.into());
         }
-        let caller = Arc::clone(&stored.caller);
-        if let Some(slot) = extensions.get::<CallerSlot>() {
-            slot.fill(&caller);
-        }
-        match stored.state {
-            CallerState::Active => {}
-            CallerState::Paused | CallerState::Retired => {
-                return Err(Reason::CallerNotActive.into());
-            }
-        }
-        let (method, classes) = policy::allowed(path).ok_or(Reason::MethodUnknown)?;
-        if !classes.contains(&caller.class) {
-            return Err(Reason::MethodNotAllowedForClass.into());
-        }
-        let Deadline(deadline) = *extensions
-            .get::<Deadline>()
-            .ok_or(AppError::Internal("a call without a deadline"))?;
-        Ok(Call {
-            caller,
-            peer: Arc::clone(peer),
-            method,
-            deadline,
-            trace_id: trace_id(extensions),
+        Ok(Known {
+            caller: Arc::clone(&stored.caller),
+            state: stored.state,
             snapshot,
         })
     }
+}
+
+/// The method as a constant, when an active caller of the class may call it.
+fn permitted(path: &str, state: CallerState, class: CallerClass) -> Result<&'static str, AppError> {
+    match state {
+        CallerState::Active => {}
+        CallerState::Paused | CallerState::Retired => {
+            return Err(Reason::CallerNotActive.into());
+        }
+    }
+    let (method, classes) = policy::allowed(path).ok_or(Reason::MethodUnknown)?;
+    if !classes.contains(&class) {
+        return Err(Reason::MethodNotAllowedForClass.into());
+    }
+    Ok(method)
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ const SHAVED: Duration = Duration::from_millis(20);
 /// With less than this left no call is begun.
 const LEAST: Duration = Duration::from_millis(100);
 /// Streams that last as long as the client likes, unless it says otherwise.
-const LASTING: [&str; 3] = [
+const LASTING: [&str; 5] = [
+    "/gavah.v1.ValidationService/StreamValidateCodes",
+    "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
@@ -33,7 +35,7 @@ const LASTING: [&str; 3] = [
 pub struct Deadlines {
     /// For a call that states no `grpc-timeout`.
     pub default: Duration,
-    /// For any call, whatever it states, but those of health and reflection that last.
+    /// For any call, whatever it states, but the streams that last.
     pub max: Duration,
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use http::{Extensions, Response};
 use opentelemetry::TraceId;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tonic::body::Body;
 
 use gavah_domain::caller::Caller;
@@ -33,7 +33,7 @@ mod trace;
 
 use normalise::End;
 
-pub use auth::{Auth, AuthLayer, CallerDirectory};
+pub use auth::{Auth, AuthLayer, CallerDirectory, Standing};
 pub use deadline::{DeadlineLayer, Deadlines, WithDeadline};
 pub use outer::{MAX_METADATA_BYTES, Outer, OuterLayer};
 pub use trace::Sampling;
@@ -59,18 +59,37 @@ impl CallerSlot {
 
 /// Whether the server is shutting down and takes no more calls. Clones share the answer.
 #[derive(Debug, Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(Arc<Drain>);
+
+#[derive(Debug, Default)]
+struct Drain {
+    begun: AtomicBool,
+    bell: Notify,
+}
 
 impl Draining {
     /// From now on calls are refused; those under way go on.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.begun.store(true, Ordering::Release);
+        self.0.bell.notify_waiters();
     }
 
     /// Whether it has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.begun.load(Ordering::Acquire)
+    }
+
+    /// Resolves when it begins, or at once when it has.
+    pub fn begun(&self) -> impl Future<Output = ()> + Send + use<> {
+        let drain = Arc::clone(&self.0);
+        async move {
+            // Hears the bell from here on, so that none is missed between the look and the wait.
+            let bell = drain.bell.notified();
+            if !drain.begun.load(Ordering::Acquire) {
+                bell.await;
+            }
+        }
     }
 }
 

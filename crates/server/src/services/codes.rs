@@ -1,15 +1,21 @@
 //! `gavah.v1.ValidityCodeService`.
 
+use std::sync::Arc;
+
 use gavah_api::v1 as pb;
 use gavah_api::v1::validity_code_service_server::ValidityCodeService;
-use tonic::{Request, Response, Status};
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
+use super::run::Run;
 use super::{Services, reply, split};
 use crate::app::codes;
 use crate::convert::{change, code};
 
 #[tonic::async_trait]
 impl ValidityCodeService for Services {
+    type StreamIssueValidityCodesStream = BoxStream<pb::StreamIssueValidityCodesResponse>;
+
     async fn issue_validity_code(
         &self,
         request: Request<pb::IssueValidityCodeRequest>,
@@ -23,6 +29,15 @@ impl ValidityCodeService for Services {
         };
         let result = act.await;
         reply(&call, result)
+    }
+
+    async fn stream_issue_validity_codes(
+        &self,
+        request: Request<Streaming<pb::StreamIssueValidityCodesRequest>>,
+    ) -> Result<Response<Self::StreamIssueValidityCodesStream>, Status> {
+        let (call, messages) = split(request)?;
+        let run = Run::new(Arc::clone(&self.app));
+        self.streams.answer(call, messages, run)
     }
 
     async fn get_validity_code(

@@ -2,6 +2,7 @@
 //! back. Nothing is decided here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::TraceId;
 use tonic::{Request, Response, Status};
@@ -11,11 +12,15 @@ use crate::call::Call;
 use crate::error::AppError;
 use crate::status::to_status;
 
+use stream::Streams;
+
 mod certificates;
 mod codes;
 mod dispatch;
 mod records;
 mod registry;
+mod run;
+mod stream;
 mod validation;
 
 pub(crate) use dispatch::Dispatch;
@@ -24,13 +29,18 @@ pub(crate) use dispatch::Dispatch;
 #[derive(Debug, Clone)]
 pub struct Services {
     app: Arc<App>,
+    streams: Streams,
 }
 
 impl Services {
-    /// The services over `app`.
+    /// The services over `app`; a row of a stream has `row_time`, as a call has that
+    /// states no deadline.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub fn new(app: Arc<App>, row_time: Duration) -> Self {
+        Self {
+            app,
+            streams: Streams::new(row_time),
+        }
     }
 }
 

@@ -1,17 +1,28 @@
 //! `gavah.v1.ValidationService`.
 
+use std::sync::Arc;
+
 use gavah_api::v1 as pb;
+use gavah_api::v1::stream_validate_codes_response as stream_response;
 use gavah_api::v1::validation_service_server::ValidationService;
 use gavah_domain::PersonId;
-use tonic::{Request, Response, Status};
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
+use super::stream::{Begun, Rows};
 use super::{Services, reply, split};
+use crate::app::App;
 use crate::app::validate::{self, Answer, Found};
 use crate::call::Call;
+use crate::convert::sequence::Sequence;
 use crate::convert::verdict::{self, Disclosure};
+use crate::error::AppError;
+use crate::status::row_status;
 
 #[tonic::async_trait]
 impl ValidationService for Services {
+    type StreamValidateCodesStream = BoxStream<pb::StreamValidateCodesResponse>;
+
     async fn validate_code(
         &self,
         request: Request<pb::ValidateCodeRequest>,
@@ -48,6 +59,84 @@ impl ValidationService for Services {
         let result = act.await;
         reply(&call, result)
     }
+
+    async fn stream_validate_codes(
+        &self,
+        request: Request<Streaming<pb::StreamValidateCodesRequest>>,
+    ) -> Result<Response<Self::StreamValidateCodesStream>, Status> {
+        let (call, messages) = split(request)?;
+        let questions = Questions {
+            app: Arc::clone(&self.app),
+            order: Sequence::new("sequence", i64::MIN..=i64::MAX),
+        };
+        self.streams.answer(call, messages, questions)
+    }
+}
+
+/// The questions of a stream: those that have arrived are looked up together, and
+/// while two lookups are under way the next ones gather.
+struct Questions {
+    app: Arc<App>,
+    order: Sequence,
+}
+
+impl Rows for Questions {
+    type Message = pb::StreamValidateCodesRequest;
+    type Answer = pb::StreamValidateCodesResponse;
+
+    const TOGETHER: usize = 500;
+    const AT_WORK: usize = 2;
+
+    fn begin(&mut self, call: Call, mut questions: Vec<Self::Message>) -> Begun<Self::Answer> {
+        let wrong = questions.iter().enumerate().find_map(|(place, question)| {
+            let violations = self.order.next(question.sequence).err()?;
+            Some((place, violations))
+        });
+        let end = wrong.map(|(place, violations)| {
+            questions.truncate(place);
+            violations.into()
+        });
+        let app = Arc::clone(&self.app);
+        Begun {
+            work: Some(Box::pin(answers(app, call, questions))),
+            end,
+        }
+    }
+}
+
+/// One answer for each question; none of them ends the stream.
+async fn answers(
+    app: Arc<App>,
+    call: Call,
+    questions: Vec<pb::StreamValidateCodesRequest>,
+) -> Vec<Result<pb::StreamValidateCodesResponse, AppError>> {
+    let read = questions.iter().map(verdict::stream_validate_codes);
+    let (mut inputs, mut errors) = (Vec::new(), Vec::new());
+    for input in read {
+        errors.push(input.map(|input| inputs.push(input)).err());
+    }
+    let judged = validate::batch_validate_codes(&app, &call, &inputs).await;
+    let mut judged = judged.iter().zip(&inputs);
+    let rows = questions.iter().zip(errors);
+    let rows = rows.map(|(question, error)| {
+        let sequence = question.sequence;
+        let answer = match error {
+            Some(error) => stream_response::Answer::Error(row_status(error, call.trace_id)),
+            None => {
+                let (answer, input) = judged
+                    .next()
+                    .ok_or(AppError::Internal("a question of a stream got lost"))?;
+                let receipt = format!("{}/{sequence}", call.trace_id);
+                let verdict = told(&call, answer, input.claim.as_ref(), receipt);
+                stream_response::Answer::Verdict(verdict)
+            }
+        };
+        Ok(pb::StreamValidateCodesResponse {
+            sequence,
+            answer: Some(answer),
+        })
+    });
+    rows.collect()
 }
 
 /// The verdict with what this caller may be told.

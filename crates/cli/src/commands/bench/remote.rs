@@ -129,6 +129,8 @@ impl Remote {
             Scenario::ValidateUnknown => Ok(Kind::Unknown),
             Scenario::ValidateMixed => Ok(Kind::Mixed(codes()?)),
             Scenario::Batch => Ok(Kind::Batch(codes()?)),
+            Scenario::Stream => Ok(Kind::Stream(codes()?)),
+            Scenario::StreamIssue => self.ground().map(Kind::StreamIssue),
             Scenario::Issue => self.ground().map(Kind::Issue),
             other => Err(Problem::usage(format_args!(
                 "{} cannot be measured on a server that runs already",

@@ -29,6 +29,10 @@ pub(crate) enum Scenario {
     Issue,
     /// BatchValidateCodes with 1,000 codes
     Batch,
+    /// StreamValidateCodes with 1,000 codes in each stream
+    Stream,
+    /// StreamIssueValidityCodes for 1,000 people in each stream
+    StreamIssue,
     /// BatchUpsertEnrollmentRecords with 1,000 records
     Records,
     /// CreateEnrollmentCertificateApplication, each for another student whose record is there
@@ -51,6 +55,8 @@ impl Scenario {
         Self::ValidateMixed,
         Self::Issue,
         Self::Batch,
+        Self::Stream,
+        Self::StreamIssue,
         Self::Records,
         Self::Certificate,
         Self::Handshake,
@@ -80,7 +86,7 @@ impl Scenario {
     /// Who asks.
     pub(super) fn caller(self) -> &'static str {
         match self {
-            Self::Issue | Self::Records => UNIVERSITY,
+            Self::Issue | Self::StreamIssue | Self::Records => UNIVERSITY,
             Self::Certificate => WINDOW,
             _ => HUB,
         }
@@ -106,6 +112,8 @@ impl Scenario {
             Self::ValidateMixed => Kind::Mixed(codes()),
             Self::Issue => Kind::Issue(ground()),
             Self::Batch => Kind::Batch(codes()),
+            Self::Stream => Kind::Stream(codes()),
+            Self::StreamIssue => Kind::StreamIssue(ground()),
             Self::Records => Kind::Records(ground()),
             Self::Certificate => {
                 let people = calls.next_multiple_of(BATCH as u64);

@@ -61,6 +61,16 @@ pub(super) async fn records(context: &Context<'_>) -> Result<Row, Problem> {
     .await
 }
 
+/// A thousand codes a stream, against a thousand rows a statement.
+pub(super) async fn codes(context: &Context<'_>) -> Result<Row, Problem> {
+    let postgres = context.postgres()?;
+    let site = context.site(Some(postgres.clone())).await?;
+    bare::prepare(&postgres).await?;
+    let path = bare::codes(&postgres, site.folder()).await?;
+    let scenario = Scenario::StreamIssue;
+    rows(context, &site, scenario, &path, "StreamIssueValidityCodes").await
+}
+
 async fn rows(
     context: &Context<'_>,
     site: &Site,

@@ -60,6 +60,8 @@ pub(crate) enum RowName {
     Issue,
     /// Bulk records against a bare insert
     BulkRecords,
+    /// Bulk codes against a bare insert
+    BulkCodes,
     /// ValidateCode in a large database against a small one
     Scale,
     /// Traces of every and of a hundredth call against none
@@ -150,6 +152,7 @@ async fn measure(context: &Context<'_>, name: RowName) -> Result<Row, Problem> {
         RowName::FloorPostgres => floor::postgres(context).await,
         RowName::Issue => bulk::issue(context).await,
         RowName::BulkRecords => bulk::records(context).await,
+        RowName::BulkCodes => bulk::codes(context).await,
         RowName::Scale => scale::measure(context).await,
         RowName::Tracing => floor::tracing(context).await,
         RowName::Overload => overload::measure(context).await,

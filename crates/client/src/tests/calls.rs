@@ -96,6 +96,20 @@ async fn the_generated_clients_carry_the_deadline_too() {
 }
 
 #[tokio::test]
+async fn a_stream_has_no_deadline_but_its_own() {
+    let (server, client) = connected([]).await;
+    let mut validation = client.validation();
+    let questions = || tonic::Request::new(tokio_stream::empty());
+    validation.stream_validate_codes(questions()).await.unwrap();
+    let mut bounded = questions();
+    bounded.set_timeout(Duration::from_secs(2));
+    validation.stream_validate_codes(bounded).await.unwrap();
+    let calls = server.calls();
+    assert_eq!(calls[0].0.get("grpc-timeout"), None);
+    assert_eq!(calls[1].0.get("grpc-timeout").unwrap(), "2000000u");
+}
+
+#[tokio::test]
 async fn an_unavailable_service_is_asked_again_with_the_same_message_and_less_time() {
     let (server, client) = connected([unavailable(), unavailable()]).await;
     validate(&client).await.unwrap();

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gavah_api::v1::{
-    BatchValidateCodesRequest, BatchValidateCodesResponse, ValidateCodeRequest,
-    ValidateCodeResponse,
+    BatchValidateCodesRequest, BatchValidateCodesResponse, StreamValidateCodesRequest,
+    StreamValidateCodesResponse, ValidateCodeRequest, ValidateCodeResponse,
     validation_service_server::{ValidationService, ValidationServiceServer},
 };
 use rustls::RootCertStore;
@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::Router;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::Pki;
 
@@ -161,5 +161,18 @@ impl ValidationService for Scripted {
         _: Request<BatchValidateCodesRequest>,
     ) -> Result<Response<BatchValidateCodesResponse>, Status> {
         Err(Status::unimplemented("not in the script"))
+    }
+
+    type StreamValidateCodesStream =
+        tokio_stream::Empty<Result<StreamValidateCodesResponse, Status>>;
+
+    /// Ends at once; of the call only its metadata is kept.
+    async fn stream_validate_codes(
+        &self,
+        request: Request<Streaming<StreamValidateCodesRequest>>,
+    ) -> Result<Response<Self::StreamValidateCodesStream>, Status> {
+        let call = (request.metadata().clone(), ValidateCodeRequest::default());
+        self.0.calls.lock().unwrap().push(call);
+        Ok(Response::new(tokio_stream::empty()))
     }
 }

@@ -39,7 +39,7 @@ fn a_rule_that_is_not_understood_stops_the_build() {
             "string f = 1 [(buf.validate.field).string.email = true];",
             "string.email",
         ),
-        ("int64 f = 1 [(buf.validate.field).int64.gte = 1];", "int64"),
+        ("uint64 f = 1 [(buf.validate.field).uint64.gte = 1];", "uint64"),
         (
             "repeated string f = 1 [(buf.validate.field).repeated.unique = true];",
             "repeated.unique",
@@ -93,6 +93,16 @@ fn each_rule_becomes_one_condition() {
         (
             "int32 f = 1 [(buf.validate.field).int32.lte = 5];",
             "self.f > 5",
+            "Format",
+        ),
+        (
+            "int64 f = 1 [(buf.validate.field).int64.gte = 0];",
+            "self.f < 0",
+            "Format",
+        ),
+        (
+            "int64 f = 1 [(buf.validate.field).int64.lte = 2147483647];",
+            "self.f > 2147483647",
             "Format",
         ),
         (

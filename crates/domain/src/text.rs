@@ -26,13 +26,10 @@ impl DisplayText {
     /// [`Reason::FieldRequired`] when nothing is left, [`Reason::FieldTooLong`] above `max_chars`,
     /// [`Reason::FieldFormat`] for control characters, line breaks and other characters without a shape.
     pub fn parse(input: &str, max_chars: usize) -> Result<Self, Reason> {
-        if input.chars().any(is_refused) {
-            return Err(Reason::FieldFormat);
-        }
-        // Composed once more at the end: what was removed may have stood between a letter and its mark.
-        let text: String = squeezed(input.nfc().filter(|c| !is_dropped(*c)).map(persian_letter))
-            .nfc()
-            .collect();
+        let text = match is_plainly_in_form(input) {
+            true => input.to_owned(),
+            false => in_form(input)?,
+        };
         match text.chars().count() {
             0 => Err(Reason::FieldRequired),
             count if count > max_chars => Err(Reason::FieldTooLong),
@@ -90,6 +87,37 @@ impl fmt::Debug for MatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MatchKey(…)")
     }
+}
+
+/// Whether a text is in display form for the simplest of reasons, as nearly every text is that was stored: letters of
+/// Persian and ASCII, digits and ASCII signs, of which none combines with another, with single spaces between.
+fn is_plainly_in_form(text: &str) -> bool {
+    let mut after_space = true;
+    for c in text.chars() {
+        let plain = match c {
+            ' ' => !after_space,
+            '!'..='~' | 'آ' | 'أ' | 'ؤ' | 'ئ' | 'ا' | 'ب' | 'ت'..='غ' | 'ف' | 'ق' | 'ل'..='و' => {
+                true
+            }
+            'پ' | 'چ' | 'ژ' | 'ک' | 'گ' | 'ی' | '۰'..='۹' => true,
+            _ => false,
+        };
+        if !plain {
+            return false;
+        }
+        after_space = c == ' ';
+    }
+    !after_space
+}
+
+/// Any text in display form.
+fn in_form(text: &str) -> Result<String, Reason> {
+    if text.chars().any(is_refused) {
+        return Err(Reason::FieldFormat);
+    }
+    let parts = text.nfc().filter(|c| !is_dropped(*c)).map(persian_letter);
+    // Composed once more at the end: what was removed may have stood between a letter and its mark.
+    Ok(squeezed(parts).nfc().collect())
 }
 
 /// The Persian letter for an Arabic look-alike; other characters stay.
@@ -193,10 +221,15 @@ pub fn masked(name: &str) -> String {
     let initials = name
         .split_whitespace()
         .filter_map(|word| word.chars().find(|c| c.is_alphabetic()));
-    initials
-        .map(|initial| format!("{}***", persian_letter(initial)))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let mut out = String::new();
+    for initial in initials {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push(persian_letter(initial));
+        out.push_str("***");
+    }
+    out
 }
 
 #[cfg(test)]
@@ -236,6 +269,35 @@ mod tests {
         ];
         for (input, expected) in cases {
             assert_eq!(display(input).as_deref(), Ok(expected), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_that_is_plain_is_its_own_form() {
+        let plain: Vec<_> = (char::MIN..=char::MAX)
+            .filter(|c| is_plainly_in_form(&c.to_string()))
+            .collect();
+        assert!(plain.len() > 120, "{}", plain.len());
+        for one in &plain {
+            for other in &plain {
+                let text = format!("{one}{other} {one}");
+                assert_eq!(in_form(&text).as_ref(), Ok(&text));
+            }
+        }
+        for text in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a  b",
+            "ي",
+            "ك",
+            "ى",
+            "ـ",
+            "ا\u{0653}",
+            "a\u{200C}",
+        ] {
+            assert!(!is_plainly_in_form(text), "{text:?}");
         }
     }
 
@@ -336,6 +398,15 @@ mod tests {
         ) {
             if let Ok(text) = DisplayText::parse(&input, 60) {
                 prop_assert_eq!(DisplayText::parse(text.as_str(), 60).unwrap(), text);
+            }
+        }
+
+        #[test]
+        fn what_is_plainly_in_form_is_its_own_form(
+            input in "[ !-~\u{0621}-\u{06FF}\u{200C}\u{00A0}é]{0,12}"
+        ) {
+            if is_plainly_in_form(&input) {
+                prop_assert_eq!(in_form(&input), Ok(input));
             }
         }
     }

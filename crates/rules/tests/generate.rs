@@ -39,7 +39,10 @@ fn a_rule_that_is_not_understood_stops_the_build() {
             "string f = 1 [(buf.validate.field).string.email = true];",
             "string.email",
         ),
-        ("uint64 f = 1 [(buf.validate.field).uint64.gte = 1];", "uint64"),
+        (
+            "uint64 f = 1 [(buf.validate.field).uint64.gte = 1];",
+            "uint64",
+        ),
         (
             "repeated string f = 1 [(buf.validate.field).repeated.unique = true];",
             "repeated.unique",

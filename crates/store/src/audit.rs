@@ -11,8 +11,10 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, Set
 use uuid::Uuid;
 
 use crate::changes::take_note;
+use crate::claim::claims;
 use crate::entity::{audit_chain, audit_entry, audit_pending, change_event};
-use crate::rows::{self, Rows};
+
+use crate::rows::{self, Inserts, Rows};
 use crate::tx::Done;
 use crate::{Claim, Store, StoreError};
 
@@ -76,13 +78,17 @@ impl Store {
         context: &ActContext,
         act: Act,
     ) -> Result<(), StoreError> {
-        self.append_all(tx, [(context, act)]).await
+        self.record_all(tx, [], [(context, act)]).await
     }
 
-    /// Appends the audit entries and the change events of many acts.
-    pub(crate) async fn append_all<'a>(
+    /// Claims the request_ids of many acts, each for a resource and an outcome, and
+    /// appends the audit entries and the change events. [`StoreError::Conflict`] when
+    /// one has been claimed since [`earlier`](crate::claim::earlier) looked: the next
+    /// try will see it.
+    pub(crate) async fn record_all<'a>(
         &self,
         tx: &DatabaseTransaction,
+        claimed: impl IntoIterator<Item = (&'a ActContext, String, &'a str)>,
         acts: impl IntoIterator<Item = (&'a ActContext, Act)>,
     ) -> Result<(), StoreError> {
         let acts: Vec<_> = acts.into_iter().collect();
@@ -95,9 +101,15 @@ impl Store {
             entries.push(audit_entry_of(id, context, act));
             pending.push(audit_pending::ActiveModel { entry_id: Set(id) });
         }
-        rows::insert(tx, entries).await?;
-        rows::insert(tx, events).await?;
-        rows::insert(tx, pending).await
+        let mut inserts = Inserts::default();
+        inserts.add_new(claims(claimed));
+        inserts.add(entries);
+        inserts.add(events);
+        inserts.add(pending);
+        match inserts.run(tx).await? {
+            true => Ok(()),
+            false => Err(StoreError::Conflict),
+        }
     }
 
     /// Chains the entries committed so far, in the order of their ids; returns

@@ -160,13 +160,11 @@ pub(crate) async fn earlier(
     Ok(earlier.collect())
 }
 
-/// Claims the request_ids of many acts, each for a resource and an outcome, inside
-/// their transaction. [`StoreError::Conflict`] when one has been claimed since
-/// [`earlier`] looked: the next try will see it.
-pub(crate) async fn claim_all<'a>(
-    tx: &DatabaseTransaction,
+/// The rows that claim the request_ids of many acts, each for a resource and an
+/// outcome.
+pub(crate) fn claims<'a>(
     acts: impl IntoIterator<Item = (&'a ActContext, String, &'a str)>,
-) -> Result<(), StoreError> {
+) -> impl Iterator<Item = request_claim::ActiveModel> {
     let mut models: Vec<_> = acts
         .into_iter()
         .filter_map(|(context, resource, outcome)| {
@@ -176,13 +174,7 @@ pub(crate) async fn claim_all<'a>(
         .collect();
     // In one order everywhere, so that transactions wait in turn.
     models.sort_by_cached_key(|(claim, _)| claim.key());
-    let count = models.len();
-    let inserted = rows::insert_new(tx, models.into_iter().map(|(_, model)| model)).await?;
-    if inserted == count {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict)
-    }
+    models.into_iter().map(|(_, model)| model)
 }
 
 fn model(

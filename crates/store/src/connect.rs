@@ -143,7 +143,7 @@ impl Store {
         // keep its order has one worker.
         code_workers.start(2, &inner);
         certificate_workers.start(2, &inner);
-        issuing_workers.start(if one_writer { 1 } else { 2 }, &inner);
+        issuing_workers.start(if one_writer { 1 } else { 3 }, &inner);
         changing_code_workers.start(1, &inner);
         changing_certificate_workers.start(1, &inner);
         upserting_workers.start(1, &inner);

@@ -11,7 +11,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityName, EntityTrait};
 use uuid::Uuid;
 
-use crate::claim::{claim_all, earlier, replayed_ids, resource_id};
+use crate::claim::{earlier, replayed_ids, resource_id};
 use crate::codes::revocation_json;
 use crate::joint::{Joint, key};
 use crate::rows::{self, Rows};
@@ -138,11 +138,10 @@ async fn change_all<D: Document>(
     let claims = done
         .iter()
         .map(|(changing, ..)| (&changing.context, name::<D>(changing.id), changing.action()));
-    claim_all(tx, claims).await?;
     let acts = done
         .iter()
         .map(|(changing, from, after)| (&changing.context, changing.act(*from, after)));
-    store.append_all(tx, acts).await?;
+    store.record_all(tx, claims, acts).await?;
     Ok(Done::Commit(answers))
 }
 

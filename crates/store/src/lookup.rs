@@ -89,11 +89,23 @@ impl<D: Document> Joint for Wanted<D> {
     }
 
     async fn run(store: &Store, group: &[&Self]) -> Result<Vec<Self::Answer>, StoreError> {
-        let codes: Vec<_> = group.iter().map(|wanted| wanted.code).collect();
-        let found: Vec<D> = store.find_documents(&codes).await?;
-        let found: HashMap<_, _> = found.into_iter().map(|row| (row.code(), row)).collect();
-        let answers = group.iter().map(|wanted| found.get(&wanted.code).cloned());
-        Ok(answers.collect())
+        let mut askers: HashMap<_, Vec<usize>> = HashMap::new();
+        for (place, wanted) in group.iter().enumerate() {
+            askers.entry(wanted.code).or_default().push(place);
+        }
+        let codes: Vec<_> = askers.keys().copied().collect();
+        let mut answers: Vec<_> = group.iter().map(|_| None).collect();
+        for found in store.find_documents::<D>(&codes).await? {
+            let Some((last, others)) = askers.get(&found.code()).and_then(|of| of.split_last())
+            else {
+                return Err(StoreError::Corrupt("a document that nobody asked for"));
+            };
+            for other in others {
+                answers[*other] = Some(found.clone());
+            }
+            answers[*last] = Some(found);
+        }
+        Ok(answers)
     }
 }
 

@@ -3,7 +3,6 @@
 //! planned once; `VALUES` on SQLite.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Value};
 use sea_orm::{
@@ -37,32 +36,34 @@ impl Rows {
 
     /// The statement `before (the rows) after`, where the rows stand as a query.
     pub(crate) fn statement(self, backend: DbBackend, before: &str, after: &str) -> Statement {
-        let mut sql = before.to_owned();
-        let values = match backend {
+        let mut values = Vec::new();
+        let rows = self.query(backend, &mut values);
+        Statement::from_sql_and_values(backend, format!("{before}{rows}{after}"), values)
+    }
+
+    /// The rows as a query whose values come behind those that are there.
+    fn query(self, backend: DbBackend, values: &mut Vec<Value>) -> String {
+        match backend {
             DbBackend::Postgres => {
-                sql.push_str("SELECT * FROM UNNEST(");
-                for (place, (_, kind)) in (1..).zip(&self.columns) {
-                    let comma = if place == 1 { "" } else { ", " };
-                    // Writing to a string does not fail.
-                    let _ = write!(sql, "{comma}${place}::{}[]", type_name(kind));
-                }
-                sql.push(')');
+                let arrays = (values.len() + 1..).zip(&self.columns);
+                let arrays: Vec<_> = arrays
+                    .map(|(place, (_, kind))| format!("${place}::{}[]", type_name(kind)))
+                    .collect();
                 let kinds = self.columns.into_iter().map(|(_, kind)| kind);
-                kinds
-                    .zip(self.cells)
-                    .map(|(kind, cells)| Value::Array(kind, Some(Box::new(cells))))
-                    .collect()
+                values.extend(
+                    kinds
+                        .zip(self.cells)
+                        .map(|(kind, cells)| Value::Array(kind, Some(Box::new(cells)))),
+                );
+                format!("SELECT * FROM UNNEST({})", arrays.join(", "))
             }
             _ => {
                 let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
                 let count = self.cells.first().map_or(0, Vec::len);
-                sql.push_str("VALUES ");
-                sql.push_str(&vec![row.as_str(); count].join(", "));
-                transposed(self.cells)
+                values.extend(transposed(self.cells));
+                format!("VALUES {}", vec![row.as_str(); count].join(", "))
             }
-        };
-        sql.push_str(after);
-        Statement::from_sql_and_values(backend, sql, values)
+        }
     }
 }
 
@@ -175,13 +176,92 @@ pub(crate) async fn insert<A: ActiveModelTrait>(
     Ok(())
 }
 
-/// The statements that insert the rows: one for all rows that fill the same
-/// columns, because an array is bound without NULLs.
+/// Rows for several tables, inserted together: on PostgreSQL in one statement, which
+/// costs one way there and back instead of one for each table.
+#[derive(Default)]
+pub(crate) struct Inserts(Vec<Insert>);
+
+struct Insert {
+    before: String,
+    rows: Rows,
+    tail: &'static str,
+}
+
+impl Inserts {
+    /// Rows that nothing may forbid.
+    pub(crate) fn add<A: ActiveModelTrait>(&mut self, models: impl IntoIterator<Item = A>) {
+        self.push(models, "");
+    }
+
+    /// Rows of which those are left out that a constraint of uniqueness forbids.
+    pub(crate) fn add_new<A: ActiveModelTrait>(&mut self, models: impl IntoIterator<Item = A>) {
+        self.push(models, " ON CONFLICT DO NOTHING");
+    }
+
+    fn push<A: ActiveModelTrait>(
+        &mut self,
+        models: impl IntoIterator<Item = A>,
+        tail: &'static str,
+    ) {
+        let parts = by_columns(models).into_iter();
+        self.0
+            .extend(parts.map(|(before, rows)| Insert { before, rows, tail }));
+    }
+
+    /// Whether every row was inserted.
+    pub(crate) async fn run(self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
+        let cells = self.0.iter().map(|insert| insert.rows.cells.first());
+        let rows: usize = cells.map(|column| column.map_or(0, Vec::len)).sum();
+        if rows == 0 {
+            return Ok(true);
+        }
+        let inserted = match tx.get_database_backend() {
+            DbBackend::Postgres => {
+                let row = tx.query_one_raw(self.whole()).await?;
+                let inserted: i64 = row.ok_or(StoreError::Unavailable)?.try_get_by_index(0)?;
+                u64::try_from(inserted).unwrap_or_default()
+            }
+            backend => {
+                let mut inserted = 0;
+                for Insert { before, rows, tail } in self.0 {
+                    let statement = rows.statement(backend, &before, tail);
+                    inserted += tx.execute_raw(statement).await?.rows_affected();
+                }
+                inserted
+            }
+        };
+        Ok(inserted == rows as u64)
+    }
+
+    /// All of them as one statement of PostgreSQL, which tells how many rows it
+    /// inserted.
+    fn whole(self) -> Statement {
+        let (mut parts, mut counts, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, Insert { before, rows, tail }) in self.0.into_iter().enumerate() {
+            let rows = rows.query(DbBackend::Postgres, &mut values);
+            parts.push(format!("part{place} AS ({before}{rows}{tail} RETURNING 1)"));
+            counts.push(format!("(SELECT count(*) FROM part{place})"));
+        }
+        let sql = format!("WITH {} SELECT {}", parts.join(", "), counts.join(" + "));
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    }
+}
+
+/// The statements that insert the rows.
 fn inserts<A: ActiveModelTrait>(
     backend: DbBackend,
     models: impl IntoIterator<Item = A>,
     tail: &str,
 ) -> Vec<Statement> {
+    let parts = by_columns(models).into_iter();
+    parts
+        .map(|(before, rows)| rows.statement(backend, &before, tail))
+        .collect()
+}
+
+/// The rows with what stands before them in their statement: one for all rows that
+/// fill the same columns, because an array is bound without NULLs.
+fn by_columns<A: ActiveModelTrait>(models: impl IntoIterator<Item = A>) -> Vec<(String, Rows)> {
     type Column<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column;
     let mut by_columns: BTreeMap<Vec<usize>, Rows> = BTreeMap::new();
     for mut model in models {
@@ -203,12 +283,12 @@ fn inserts<A: ActiveModelTrait>(
         rows.push(values);
     }
     let table = A::Entity::default();
-    let statements = by_columns.into_values().map(|rows| {
+    let parts = by_columns.into_values().map(|rows| {
         let names: Vec<_> = rows.columns.iter().map(|(name, _)| *name).collect();
         let before = format!("INSERT INTO {} ({}) ", table.table_name(), names.join(", "));
-        rows.statement(backend, &before, tail)
+        (before, rows)
     });
-    statements.collect()
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -233,6 +313,29 @@ mod tests {
             "INSERT SELECT * FROM UNNEST($1::bigint[], $2::text[]) TAIL"
         );
         assert_eq!(statement.values.map(|values| values.0.len()), Some(2));
+    }
+
+    #[test]
+    fn rows_for_several_tables_are_one_statement_with_all_values_in_their_order() {
+        let pending = |id| audit_pending::ActiveModel { entry_id: Set(id) };
+        let institution = crate::entity::institution::ActiveModel {
+            code: Set("1".to_owned()),
+            name_fa: Set("x".to_owned()),
+            ..Default::default()
+        };
+        let mut inserts = Inserts::default();
+        inserts.add_new([institution]);
+        inserts.add([pending(Uuid::nil()), pending(Uuid::max())]);
+        let statement = inserts.whole();
+        assert_eq!(
+            statement.sql,
+            "WITH part0 AS (INSERT INTO institution (code, name_fa) \
+             SELECT * FROM UNNEST($1::text[], $2::text[]) ON CONFLICT DO NOTHING RETURNING 1), \
+             part1 AS (INSERT INTO audit_pending (entry_id) \
+             SELECT * FROM UNNEST($3::uuid[]) RETURNING 1) \
+             SELECT (SELECT count(*) FROM part0) + (SELECT count(*) FROM part1)"
+        );
+        assert_eq!(statement.values.map(|values| values.0.len()), Some(3));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::{
 use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt};
-use tracing::Instrument;
 
 use tokio::time::Instant;
 
@@ -27,7 +26,7 @@ use crate::{
     transport::{Peer, Tls},
 };
 
-use super::{Answer, CallerSlot, Deadline, Draining, names, refuse, trace_id};
+use super::{Answer, CallerSlot, Deadline, Draining, refuse, trace_id};
 
 /// Calls that are served to the end: they tell clients that the server is going.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -115,13 +114,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let admitted =
-            tracing::info_span!(names::SPAN_ADMIT).in_scope(|| self.gate.admit(&request));
-        match admitted {
+        match self.gate.admit(&request) {
             Ok(call) => {
-                let act = tracing::info_span!(names::SPAN_ACT);
                 request.extensions_mut().insert(call);
-                Box::pin(self.inner.clone().oneshot(request).instrument(act))
+                Box::pin(self.inner.clone().oneshot(request))
             }
             Err(error) => {
                 let refused = refuse(error, trace_id(request.extensions()));

@@ -2,12 +2,8 @@
 
 use tonic::Code;
 
-/// Span of one call.
+/// Span of one call; the store's spans are inside it.
 pub const SPAN_RPC: &str = "rpc";
-/// Span of finding out who calls and whether the policy lets it, inside [`SPAN_RPC`].
-pub const SPAN_ADMIT: &str = "admit";
-/// Span of the handler and its use case, inside [`SPAN_RPC`]; the store's spans are inside it.
-pub const SPAN_ACT: &str = "act";
 /// Target of the line that is logged at the end of each call.
 pub const ACCESS_TARGET: &str = "gavah::access";
 

@@ -101,7 +101,10 @@ impl Place {
         hex(&self.trace_id.to_bytes(), &mut text[3..35]);
         hex(&self.span_id.to_bytes(), &mut text[36..52]);
         text[54] += u8::from(self.sampled);
-        HeaderValue::from_bytes(&text).ok()
+        let mut value = HeaderValue::from_bytes(&text).ok()?;
+        // Never the same twice: no place for it in the table of a connection's headers.
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 

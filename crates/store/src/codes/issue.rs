@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::rows::new_row;
 use super::{COLLECTION, Issue, IssueCode, StoredCode, name};
 use crate::changes::FRESH;
-use crate::claim::{claim_all, earlier, resource_id};
+use crate::claim::{earlier, resource_id};
 use crate::document::replayed;
 use crate::entity::{expert, validity_code};
 use crate::joint::{Joint, key};
@@ -158,9 +158,8 @@ async fn issue_all(
     let claims = done
         .iter()
         .map(|issuing| (&issuing.context, name(issuing.issue.id), ""));
-    claim_all(tx, claims).await?;
     let acts = done.iter().map(|issuing| (&issuing.context, issuing.act()));
-    store.append_all(tx, acts).await?;
+    store.record_all(tx, claims, acts).await?;
     let fresh = done
         .iter()
         .map(|issuing| (issuing.issue.id, Issue::Issued(fresh(&issuing.issue))));

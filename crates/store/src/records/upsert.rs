@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::rows::{new_row, read_row, replace_all};
 use super::{COLLECTION, RecordOutcome, RecordRow, StoredRecord, name};
-use crate::claim::{claim_all, earlier, replayed_ids, resource_id};
+use crate::claim::{earlier, replayed_ids, resource_id};
 use crate::entity::enrollment_record;
 use crate::joint::{Joint, key};
 use crate::rows::{self, Rows};
@@ -93,8 +93,7 @@ async fn upsert_all(
         return Err(StoreError::Conflict);
     }
     replace_all(tx, &replaced).await?;
-    claim_all(tx, claims).await?;
-    store.append_all(tx, acts).await?;
+    store.record_all(tx, claims, acts).await?;
     Ok(outcomes)
 }
 

@@ -208,7 +208,9 @@ impl Server {
             let (grpc, services) = (grpc.clone(), services.clone());
             let tls = Arc::clone(&self.tls);
             let (serving, aborted) = (stopped(serving.clone()), stopped(aborted.clone()));
+            let store = self.app.store.clone();
             let work = async move {
+                let _gathered = store.gather_lookups_here();
                 let incoming = lane.connections(tls);
                 tokio::select! {
                     _ = grpc.serve_with_incoming_shutdown(services, incoming, serving) => {}

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::changes::Changes;
 use crate::joint::Queue;
+use crate::lookup::Lookups;
 use crate::migration::{self, APPEND_ONLY, DELETED_FROM};
 use crate::{Inner, Store, StoreError, seconds};
 
@@ -75,6 +76,10 @@ impl Default for StoreLimits {
     }
 }
 
+/// Page cache of an SQLite connection: 16 MiB, as SQLite writes it. The default of 2
+/// MiB holds less than the upper levels of the indexes of a large table.
+const SQLITE_CACHE: &str = "-16384";
+
 /// A connection nobody has used for this long is tested before it is used again.
 const TESTED_AFTER: Duration = Duration::from_millis(100);
 
@@ -117,8 +122,7 @@ impl Store {
             )));
         }
         let one_writer = matches!(config, StoreConfig::Sqlite { .. });
-        let (codes, code_workers) = Queue::new();
-        let (certificates, certificate_workers) = Queue::new();
+        let (lookups, lookup_workers) = Lookups::new();
         let (issuing, issuing_workers) = Queue::new();
         let (changing_codes, changing_code_workers) = Queue::new();
         let (changing_certificates, changing_certificate_workers) = Queue::new();
@@ -132,17 +136,15 @@ impl Store {
             entropy,
             write_turn: one_writer.then(|| Semaphore::new(1)),
             workers: Mutex::default(),
-            codes,
-            certificates,
+            lookups,
             issuing,
             changing_codes,
             changing_certificates,
             upserting,
         });
+        lookup_workers.start(&inner);
         // While one group is at the database, the next is made ready. What must
         // keep its order has one worker.
-        code_workers.start(2, &inner);
-        certificate_workers.start(2, &inner);
         issuing_workers.start(if one_writer { 1 } else { 3 }, &inner);
         changing_code_workers.start(1, &inner);
         changing_certificate_workers.start(1, &inner);
@@ -249,6 +251,7 @@ async fn connect(
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
+                .pragma("cache_size", SQLITE_CACHE)
                 .busy_timeout(limits.transaction)
                 .disable_statement_logging();
             let pool = SqlitePoolOptions::new()

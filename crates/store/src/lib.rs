@@ -41,7 +41,7 @@ use tokio::time::{Instant, timeout};
 use codes::Issuing;
 use document::Changing;
 use joint::Queue;
-use lookup::Wanted;
+use lookup::Lookups;
 
 pub use audit::{Act, ActContext};
 pub use certificates::{
@@ -58,6 +58,7 @@ pub use document::DocumentChange;
 pub use error::StoreError;
 pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
+pub use lookup::GatheredHere;
 pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
 pub use registry::{NewCaller, RegistryChange, StoredCaller, StoredExpert, StoredInstitution};
 pub use seed::{
@@ -100,8 +101,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     write_turn: Option<Semaphore>,
     workers: Mutex<Vec<AbortHandle>>,
-    codes: Queue<Wanted<StoredCode>>,
-    certificates: Queue<Wanted<StoredCertificate>>,
+    lookups: Arc<Lookups>,
     issuing: Queue<Issuing>,
     changing_codes: Queue<Changing<StoredCode>>,
     changing_certificates: Queue<Changing<StoredCertificate>>,

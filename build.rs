@@ -5,13 +5,14 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
     "gavah/v1/validity_code_service.proto",
     "gavah/v1/enrollment_certificate_service.proto",
     "gavah/v1/validation_service.proto",
+    "gavah/v1/change_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -37,6 +37,7 @@ mod certificates;
 mod code_guards;
 mod codes;
 mod deadlines;
+mod feed;
 mod fields;
 mod harness;
 mod health;

@@ -62,6 +62,9 @@ macro_rules! methods {
 }
 
 methods! {
+    changes {
+        list_changes(ListChangesRequest) -> ListChangesResponse,
+    }
     registry {
         who_am_i(WhoAmIRequest) -> WhoAmIResponse,
         create_institution(CreateInstitutionRequest) -> CreateInstitutionResponse,

@@ -10,6 +10,7 @@ use tonic::transport::channel::ResponseFuture;
 use tower::Service;
 
 use gavah_api::v1::{
+    change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     registry_service_client::RegistryServiceClient,
@@ -23,7 +24,8 @@ use crate::trace::TRACEPARENT;
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// Streams that last as long as both sides have something to say: the time of a call is none for them.
-const LASTING: [&str; 2] = [
+const LASTING: [&str; 3] = [
+    "/gavah.v1.ChangeService/WatchChanges",
     "/gavah.v1.ValidationService/StreamValidateCodes",
     "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes",
 ];
@@ -62,6 +64,11 @@ impl Channel {
     /// Validity codes: issue, read, list, suspend, reinstate, revoke.
     pub fn validity_codes(&self) -> ValidityCodeServiceClient<Channel> {
         ValidityCodeServiceClient::new(self.clone())
+    }
+
+    /// The change feed.
+    pub fn changes(&self) -> ChangeServiceClient<Channel> {
+        ChangeServiceClient::new(self.clone())
     }
 
     /// Validation of codes.
@@ -141,7 +148,8 @@ mod tests {
         for file in contract.file {
             for service in &file.service {
                 let methods = service.method.iter();
-                let methods = methods.filter(|method| method.client_streaming());
+                let methods =
+                    methods.filter(|method| method.client_streaming() || method.server_streaming());
                 streams.extend(methods.map(|method| {
                     let (package, service) = (file.package(), service.name());
                     format!("/{package}.{service}/{}", method.name())

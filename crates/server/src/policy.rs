@@ -28,6 +28,8 @@ const ALL_BUT_MONITORS: &[CallerClass] = &[
 /// Path of a method and the classes that may call it, sorted by path. What is not listed nobody may call.
 #[rustfmt::skip] // one row a line
 pub const POLICY: &[(&str, &[CallerClass])] = &[
+    ("/gavah.v1.ChangeService/ListChanges", CERTIFICATE_READERS),
+    ("/gavah.v1.ChangeService/WatchChanges", CERTIFICATE_READERS),
     ("/gavah.v1.EnrollmentCertificateService/CreateEnrollmentCertificateApplication", WINDOW),
     ("/gavah.v1.EnrollmentCertificateService/GetEnrollmentCertificate", CERTIFICATE_READERS),
     ("/gavah.v1.EnrollmentCertificateService/GetEnrollmentCertificateApplication", CERTIFICATE_READERS),
@@ -135,7 +137,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 36 + 4);
+        assert_eq!(listed.len(), 38 + 4);
     }
 
     #[test]
@@ -193,6 +195,7 @@ mod tests {
                 "Validate",
                 "BatchValidate",
                 "StreamValidate",
+                "Watch",
             ]
             .iter()
             .any(|verb| name(path).starts_with(verb));
@@ -224,6 +227,7 @@ mod tests {
             "ListEnrollmentCertificates",
         ];
         let read_codes = ["GetValidityCode", "ListValidityCodes"];
+        let follow = ["ListChanges", "WatchChanges"];
         let change_codes = [
             "ReinstateValidityCode",
             "RevokeValidityCode",
@@ -261,11 +265,12 @@ mod tests {
             &read_codes,
             &change_codes,
             &institution,
+            &follow,
         ];
         let expected: [(CallerClass, &[&[&str]]); 7] = [
             (
                 SingleWindow,
-                &[&open, &validate, &read_certificates, &create],
+                &[&open, &validate, &read_certificates, &create, &follow],
             ),
             (University, institutions),
             (CentralBody, institutions),
@@ -280,11 +285,19 @@ mod tests {
                     &change_codes,
                     &oversee,
                     &administer,
+                    &follow,
                 ],
             ),
             (
                 Auditor,
-                &[&open, &validate, &read_certificates, &read_codes, &oversee],
+                &[
+                    &open,
+                    &validate,
+                    &read_certificates,
+                    &read_codes,
+                    &oversee,
+                    &follow,
+                ],
             ),
             (Monitor, &[&open]),
         ];

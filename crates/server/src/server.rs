@@ -20,6 +20,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 
 use crate::app::App;
+use crate::app::feed::FeedEnd;
 use crate::app::remembered::Remembered;
 use crate::config::Config;
 use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer, Sampling};
@@ -31,8 +32,9 @@ use crate::tasks::{recover_certificates, sequence, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
+    "gavah.v1.ChangeService",
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.RegistryService",
@@ -149,6 +151,7 @@ impl Server {
             hasher,
             registry,
             remembered: Remembered::new(config.cache.verdict_bytes),
+            feed_end: FeedEnd::default(),
             run,
             home: Handle::current(),
         });

@@ -27,6 +27,10 @@ pub(crate) async fn sequence(app: Arc<App>, stop: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(stopped(stop));
     loop {
         chain(&app).await;
+        // Here, so that who waits for the feed on this node learns at once what was chained by it.
+        if let Err(error) = app.feed_end.look(&app).await {
+            tracing::warn!(%error, "the end of the change feed could not be read");
+        }
         tokio::select! {
             () = tokio::time::sleep(CHAIN_EVERY) => {}
             () = &mut stop => break,

@@ -23,12 +23,14 @@ use crate::registry_watch::Registry;
 pub mod certificates;
 pub mod codes;
 mod documents;
+pub mod feed;
 pub mod records;
 pub mod recovery;
 pub mod registry;
 pub mod remembered;
 pub mod validate;
 
+use feed::FeedEnd;
 use remembered::Remembered;
 
 /// What every use case works with.
@@ -48,6 +50,8 @@ pub struct App {
     pub registry: Arc<Registry>,
     /// Documents validated lately.
     pub remembered: Remembered,
+    /// Where the change feed ends.
+    pub feed_end: FeedEnd,
     /// This run of the process, as owner of leases.
     pub run: Uuid,
     /// Where work goes on that must end even when its connection has gone.

@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod change;
 pub mod code;
 pub mod enums;
+pub mod feed;
 mod head;
 pub mod identity;
 pub mod names;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use gavah_api::v1::change_service_server::ChangeServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
@@ -18,6 +19,7 @@ use tower::Service;
 
 use super::Services;
 
+const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
 const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
 const REGISTRY: &str = RegistryServiceServer::<Services>::NAME;
@@ -30,6 +32,7 @@ const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
 pub(crate) struct Dispatch(Arc<Targets>);
 
 struct Targets {
+    changes: ChangeServiceServer<Services>,
     certificates: EnrollmentCertificateServiceServer<Services>,
     records: EnrollmentRecordServiceServer<Services>,
     registry: RegistryServiceServer<Services>,
@@ -47,6 +50,7 @@ impl Dispatch {
             };
         }
         Self(Arc::new(Targets {
+            changes: server!(ChangeServiceServer, small),
             certificates: server!(EnrollmentCertificateServiceServer, small),
             records: server!(EnrollmentRecordServiceServer, bulk),
             registry: server!(RegistryServiceServer, small),
@@ -74,6 +78,7 @@ impl Service<Request<Body>> for Dispatch {
             RECORDS => targets.records.clone().call(request),
             CERTIFICATES => targets.certificates.clone().call(request),
             REGISTRY => targets.registry.clone().call(request),
+            CHANGES => targets.changes.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),
         }
     }

@@ -15,6 +15,7 @@ use crate::status::to_status;
 use stream::Streams;
 
 mod certificates;
+mod changes;
 mod codes;
 mod dispatch;
 mod records;

@@ -43,6 +43,23 @@ impl Streams {
         }
     }
 
+    /// A place among the streams of the server.
+    pub(super) fn place(&self, call: &Call) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| to_status(Reason::Overloaded.into(), call.trace_id))
+    }
+
+    /// The call as one that begins now and has the time of a row.
+    pub(super) fn part_of(&self, call: &Call) -> Result<Call, AppError> {
+        call.standing.again(call, Instant::now() + self.row_time)
+    }
+
+    /// How long a part of a stream may take.
+    pub(super) fn row_time(&self) -> Duration {
+        self.row_time
+    }
+
     /// Answers the messages of a stream by `rows`.
     pub(super) fn answer<M, R: Rows>(
         &self,
@@ -53,9 +70,7 @@ impl Streams {
     where
         M: Stream<Item = Result<R::Message, Status>> + Unpin + Send + 'static,
     {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| to_status(Reason::Overloaded.into(), call.trace_id))?;
+        let place = self.place(&call)?;
         Ok(Response::new(Box::pin(Answers {
             draining: Box::pin(call.standing.draining()),
             call,

@@ -234,10 +234,13 @@ impl fmt::Debug for StoredCertificate {
 /// Collection of the certificates' resource names.
 pub(crate) const COLLECTION: &str = "enrollmentCertificates";
 
+/// Collection of the applications' resource names.
+pub(crate) const APPLICATIONS: &str = "enrollmentCertificateApplications";
+
 fn name(id: Uuid) -> String {
     format!("{COLLECTION}/{id}")
 }
 
 fn application_name(id: Uuid) -> String {
-    format!("enrollmentCertificateApplications/{id}")
+    format!("{APPLICATIONS}/{id}")
 }

@@ -60,6 +60,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The client, for streams.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// A call that reads.
     pub(crate) async fn read<Q, A, F>(
         &self,

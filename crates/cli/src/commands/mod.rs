@@ -14,6 +14,8 @@ pub(crate) mod pki;
 pub(crate) mod record;
 pub(crate) mod seed;
 pub(crate) mod serve;
+mod table;
+
 pub(crate) mod whoami;
 
 use clap::builder::PossibleValuesParser;

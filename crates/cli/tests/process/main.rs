@@ -8,6 +8,7 @@
 )]
 
 mod canaries;
+mod class;
 mod demo;
 mod foreign;
 mod killed;

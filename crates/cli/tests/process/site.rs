@@ -56,7 +56,7 @@ pub(crate) struct Serving {
 /// Makes clients of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    endpoint: String,
+    pub(crate) endpoint: String,
     pki: PathBuf,
 }
 

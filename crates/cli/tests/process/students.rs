@@ -133,6 +133,28 @@ impl Student {
         }
     }
 
+    /// The student's line of a class, without the attestation.
+    pub(crate) fn class_row(&self) -> String {
+        let year = JalaliDate::of(SystemClock.now()).year() - 2;
+        let row = serde_json::json!({
+            "subject": {
+                "person_id": {"national_code": self.national_code},
+                "name": {"given_name_fa": self.given_name_fa, "family_name_fa": self.family_name_fa},
+            },
+            "program": {
+                "institution_code": UNIVERSITY,
+                "student_number": self.student_number,
+                "degree_level": "BACHELOR_CONTINUOUS",
+                "field_code": "1234",
+                "field_title_fa": "مهندسی آزمایشی",
+                "study_mode": "DAY",
+                "entry_term": format!("{year}-1"),
+            },
+            "document_kind": "DEGREE",
+        });
+        format!("{row}\n")
+    }
+
     /// A certificate from the student's record.
     pub(crate) fn certificate_request(&self) -> pb::CreateEnrollmentCertificateApplicationRequest {
         pb::CreateEnrollmentCertificateApplicationRequest {

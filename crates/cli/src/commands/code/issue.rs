@@ -1,6 +1,6 @@
 //! `gavah code issue`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gavah_api::v1 as pb;
@@ -9,8 +9,10 @@ use gavah_domain::validity::DocumentKind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::class::{self, Attested, Class};
 use crate::commands::one_of;
 use crate::commands::person::{Identity, Name, subject};
+use crate::commands::table;
 use crate::connection::{Connection, Write};
 use crate::exit::Exit;
 use crate::message;
@@ -19,10 +21,22 @@ use crate::output::Output;
 use crate::problem::Problem;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = format!(
+    "A whole class: --file class.csv issues a code for each row in one run. Its columns, each at most once, in any order: \
+     {}. A line of a .jsonl file is an IssueValidityCodeRequest with the field names of the contract. --expert, \
+     --statement-version and --attest-time hold for the rows that do not say it themselves.\n\nThe outcome of each row \
+     goes to the result file, which holds the codes and is for its owner only. When the run is cut off, by whatever, the \
+     same command goes on where it was: FILE.run.json, beside the file, is what makes it the same run. Rows that were \
+     refused are asked for again.", class::column_names()
+))]
 pub(crate) struct IssueArgs {
-    /// The whole request as JSON, with the field names of the contract, instead of the flags below
-    #[arg(long, value_name = "REQUEST.json")]
+    /// The whole request as JSON, with the field names of the contract, instead of the flags below; or a class, .csv with
+    /// a heading (see --help) or .jsonl
+    #[arg(long, value_name = "REQUEST.json|CLASS.csv")]
     file: Option<PathBuf>,
+    /// With a class: where the outcome of each row goes [default: FILE.result.csv]
+    #[arg(long, value_name = "FILE", requires = "file")]
+    result: Option<PathBuf>,
     #[command(flatten)]
     identity: Identity,
     #[command(flatten)]
@@ -110,27 +124,23 @@ struct Document {
     #[arg(long, value_name = "REF", conflicts_with = "file")]
     external_ref: Option<String>,
     /// The expert who attests: code at the institution, or resource name
-    #[arg(
-        long,
-        value_name = "EXPERT",
-        required_unless_present = "file",
-        conflicts_with = "file"
-    )]
+    #[arg(long, value_name = "EXPERT", required_unless_present = "file")]
     expert: Option<String>,
     /// Version of the statement the expert agreed to
-    #[arg(
-        long,
-        value_name = "VERSION",
-        required_unless_present = "file",
-        conflicts_with = "file"
-    )]
+    #[arg(long, value_name = "VERSION", required_unless_present = "file")]
     statement_version: Option<String>,
     /// When the expert made the statement [default: now]
-    #[arg(long, value_name = "INSTANT", conflicts_with = "file")]
+    #[arg(long, value_name = "INSTANT")]
     attest_time: Option<Timestamp>,
 }
 
 pub(crate) async fn run(args: &IssueArgs, output: Output) -> Result<Exit, Problem> {
+    if let Some(file) = args.file.as_deref() {
+        if table::is_table(file) {
+            return issue_class(args, file, output).await;
+        }
+        only_with_a_class(args)?;
+    }
     let (mut request, attest_time) = match &args.file {
         Some(path) => {
             let source = path.display().to_string();
@@ -165,6 +175,56 @@ pub(crate) async fn run(args: &IssueArgs, output: Output) -> Result<Exit, Proble
         .await?;
     output.show(&answer);
     Ok(Exit::Ok)
+}
+
+async fn issue_class(args: &IssueArgs, file: &Path, output: Output) -> Result<Exit, Problem> {
+    let mut wrong = Vec::new();
+    if args.write.request_id.is_some() {
+        wrong.push("--request-id: a class has its own, kept beside the file".to_owned());
+    }
+    if args.write.validate_only {
+        wrong.push(
+            "--validate-only: a class is not only checked; each row has its own outcome".to_owned(),
+        );
+    }
+    if !wrong.is_empty() {
+        return Err(Problem::Usage(wrong));
+    }
+    let class = Class {
+        file,
+        result: args.result.as_ref(),
+        attested: Attested {
+            expert: args.document.expert.clone(),
+            statement_version: args.document.statement_version.clone(),
+            attest_time: args.document.attest_time.map(|instant| instant.to_string()),
+        },
+    };
+    let session = args.connection.open().await?;
+    class.issue(session.client(), output).await
+}
+
+/// A request in JSON says everything itself.
+fn only_with_a_class(args: &IssueArgs) -> Result<(), Problem> {
+    let given = [
+        ("--result", args.result.is_some()),
+        ("--expert", args.document.expert.is_some()),
+        (
+            "--statement-version",
+            args.document.statement_version.is_some(),
+        ),
+        ("--attest-time", args.document.attest_time.is_some()),
+    ];
+    let wrong: Vec<_> = given
+        .iter()
+        .filter(|(_, given)| *given)
+        .map(|(flag, _)| {
+            format!("{flag}: not with a request in JSON, only with a class in .csv or .jsonl")
+        })
+        .collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::Usage(wrong)),
+    }
 }
 
 fn from_flags(args: &IssueArgs, attest_time: Timestamp) -> Value {

@@ -1,5 +1,6 @@
 //! `gavah code`
 
+mod class;
 mod issue;
 mod validate;
 
@@ -21,7 +22,7 @@ const COLLECTION: &str = "validityCodes";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CodeCommand {
-    /// Issue a validity code
+    /// Issue a validity code, or the codes of a whole class
     Issue(Box<issue::IssueArgs>),
     /// Ask whether codes are good; exit code 1 when one is not
     Validate(validate::ValidateArgs),

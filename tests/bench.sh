@@ -21,7 +21,7 @@ profile=release
 if grep -q '^\[profile\.dist\]' Cargo.toml; then profile=dist; fi
 bash tests/setup.sh
 cargo build --profile "$profile" --workspace --bin gavah --locked
-gavah=$PWD/${CARGO_TARGET_DIR:-target}/$profile/gavah
+gavah=$(realpath "${CARGO_TARGET_DIR:-target}")/$profile/gavah
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/gavah-bench-sh.XXXXXX")
 watchdog=

@@ -108,5 +108,6 @@ methods! {
     validation {
         validate_code(ValidateCodeRequest) -> ValidateCodeResponse,
         batch_validate_codes(BatchValidateCodesRequest) -> BatchValidateCodesResponse,
+        match_code(MatchCodeRequest) -> MatchCodeResponse,
     }
 }

@@ -146,6 +146,13 @@ impl ValidationService for Answering {
         Err(Status::unimplemented("the echo answers ValidateCode alone"))
     }
 
+    async fn match_code(
+        &self,
+        _: Request<pb::MatchCodeRequest>,
+    ) -> Result<Response<pb::MatchCodeResponse>, Status> {
+        Err(Status::unimplemented("the echo answers ValidateCode alone"))
+    }
+
     async fn batch_validate_codes(
         &self,
         _: Request<pb::BatchValidateCodesRequest>,

@@ -292,7 +292,7 @@ impl PersonName {
     #[must_use]
     pub fn full_fa(&self) -> String {
         match &self.family_fa {
-            Some(family) => format!("{} {}", self.given_fa.as_str(), family.as_str()),
+            Some(family) => [self.given_fa.as_str(), " ", family.as_str()].concat(),
             None => self.given_fa.as_str().to_owned(),
         }
     }

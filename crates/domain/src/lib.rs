@@ -13,6 +13,7 @@ pub mod document;
 pub mod enums;
 pub mod identity;
 pub mod institution;
+pub mod matching;
 pub mod money;
 pub mod program;
 pub mod reason;

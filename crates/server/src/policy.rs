@@ -57,6 +57,7 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.RegistryService/UpdateInstitution", OFFICERS),
     ("/gavah.v1.RegistryService/WhoAmI", EVERY_CLASS),
     ("/gavah.v1.ValidationService/BatchValidateCodes", ALL_BUT_MONITORS),
+    ("/gavah.v1.ValidationService/MatchCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/StreamValidateCodes", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/ValidateCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidityCodeService/GetValidityCode", INSTITUTIONS_AND_OVERSIGHT),
@@ -137,7 +138,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 38 + 4);
+        assert_eq!(listed.len(), 39 + 4);
     }
 
     #[test]
@@ -195,6 +196,7 @@ mod tests {
                 "Validate",
                 "BatchValidate",
                 "StreamValidate",
+                "Match",
                 "Watch",
             ]
             .iter()
@@ -219,7 +221,12 @@ mod tests {
             "Watch",
             "WhoAmI",
         ];
-        let validate = ["BatchValidateCodes", "StreamValidateCodes", "ValidateCode"];
+        let validate = [
+            "BatchValidateCodes",
+            "MatchCode",
+            "StreamValidateCodes",
+            "ValidateCode",
+        ];
         let read_certificates = [
             "GetEnrollmentCertificate",
             "GetEnrollmentCertificateApplication",

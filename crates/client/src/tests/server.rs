@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gavah_api::v1::{
-    BatchValidateCodesRequest, BatchValidateCodesResponse, StreamValidateCodesRequest,
-    StreamValidateCodesResponse, ValidateCodeRequest, ValidateCodeResponse,
+    BatchValidateCodesRequest, BatchValidateCodesResponse, MatchCodeRequest, MatchCodeResponse,
+    StreamValidateCodesRequest, StreamValidateCodesResponse, ValidateCodeRequest,
+    ValidateCodeResponse,
     validation_service_server::{ValidationService, ValidationServiceServer},
 };
 use rustls::RootCertStore;
@@ -160,6 +161,13 @@ impl ValidationService for Scripted {
         &self,
         _: Request<BatchValidateCodesRequest>,
     ) -> Result<Response<BatchValidateCodesResponse>, Status> {
+        Err(Status::unimplemented("not in the script"))
+    }
+
+    async fn match_code(
+        &self,
+        _: Request<MatchCodeRequest>,
+    ) -> Result<Response<MatchCodeResponse>, Status> {
         Err(Status::unimplemented("not in the script"))
     }
 

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gavah_domain::institution::InstitutionState;
+use gavah_domain::matching::{Claims, Compared, Facts, compare};
 use gavah_domain::verdict::{Audience, StoredDocument, Verdict, audience, verdict_at};
-use gavah_domain::{CodeScheme, PersonId, ValidityCode};
+use gavah_domain::{CodeScheme, MalformedCode, PersonId, ValidityCode};
 use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
 
@@ -25,6 +26,27 @@ pub enum Found {
     Code(Box<StoredCode>),
     /// An enrollment certificate.
     Certificate(Box<StoredCertificate>),
+}
+
+impl Found {
+    /// What it says; nothing until it is signed.
+    fn facts(&self) -> Option<Facts<'_>> {
+        match self {
+            Self::Code(code) => Some(Facts {
+                subject: &code.content.subject,
+                program: &code.content.program,
+                document: Some(&code.content.document),
+            }),
+            Self::Certificate(certificate) => {
+                certificate.signed_document.as_ref()?;
+                Some(Facts {
+                    subject: &certificate.content.subject,
+                    program: &certificate.content.program,
+                    document: None,
+                })
+            }
+        }
+    }
 }
 
 /// A verdict with what may be told of the document.
@@ -57,6 +79,27 @@ pub async fn validate_code(
     };
     let found = find(app, call, code).await?;
     Ok(judge(call, code, found, question.claim.as_ref(), now))
+}
+
+/// Validates a code for the person that the claims name, and compares the claims.
+///
+/// # Errors
+///
+/// As [`validate_code`].
+pub async fn match_code(
+    app: &App,
+    call: &Call,
+    code: &Result<ValidityCode, MalformedCode>,
+    claims: &Claims,
+) -> Result<(Answer, Compared), AppError> {
+    let question = ValidateInput {
+        code: *code,
+        claim: Some(claims.person.clone()),
+    };
+    let answer = validate_code(app, call, &question).await?;
+    let facts = answer.found.as_deref().and_then(Found::facts);
+    let compared = compare(claims, facts);
+    Ok((answer, compared))
 }
 
 /// Validates many codes, answers in the order of the questions. Rows whose lookup

@@ -1,37 +1,44 @@
 //! Enums of the contract and of the domain: twins by name. The contract's name
 //! without the enum's prefix is the domain's name, so there is no table to keep
-//! in step, only a test.
+//! in step, only a test. Names are compared once: after that numbers stand beside
+//! values.
 
-use std::str::FromStr;
+use std::sync::LazyLock;
 
 use gavah_api::v1 as pb;
 use gavah_domain::enums::TextEnum;
 
 /// An enum of the domain with a twin in the contract.
-pub trait Twin: TextEnum + FromStr {
+pub trait Twin: TextEnum + PartialEq {
     /// The contract's name of a number, with prefix; `None` for a number the
     /// contract does not know.
     fn contract_name(number: i32) -> Option<&'static str>;
 
     /// The contract's number of a name with prefix.
     fn contract_number(name: &str) -> Option<i32>;
+
+    /// The values that the contract publishes, each with its number.
+    fn numbers() -> &'static [(Self, i32)];
 }
 
 /// The domain's value of a number of the contract; `None` for "unspecified" and
 /// for numbers the contract does not know.
 #[must_use]
 pub fn from_pb<D: Twin>(number: i32) -> Option<D> {
-    D::contract_name(number)?
-        .strip_prefix(prefix::<D>())?
-        .parse()
-        .ok()
+    let mut numbers = D::numbers().iter();
+    numbers
+        .find(|(_, known)| *known == number)
+        .map(|(value, _)| *value)
 }
 
 /// The contract's number of a domain value; 0, "unspecified", for a value the
 /// contract does not publish.
 #[must_use]
 pub fn to_pb<D: Twin>(value: D) -> i32 {
-    D::contract_number(&format!("{}{}", prefix::<D>(), value.as_str())).unwrap_or(0)
+    let mut numbers = D::numbers().iter();
+    numbers
+        .find(|(known, _)| *known == value)
+        .map_or(0, |(_, number)| *number)
 }
 
 /// As [`to_pb`]; what is not there is unspecified.
@@ -47,6 +54,14 @@ fn prefix<D: Twin>() -> &'static str {
         .unwrap_or_default()
 }
 
+fn numbered<D: Twin>() -> Vec<(D, i32)> {
+    let number = |value: D| {
+        let name = format!("{}{}", prefix::<D>(), value.as_str());
+        Some((value, D::contract_number(&name)?))
+    };
+    D::ALL.iter().copied().filter_map(number).collect()
+}
+
 macro_rules! twins {
     ($($contract:ident = $domain:ty),+ $(,)?) => {
         $(
@@ -57,6 +72,11 @@ macro_rules! twins {
 
                 fn contract_number(name: &str) -> Option<i32> {
                     pb::$contract::from_str_name(name).map(|value| value as i32)
+                }
+
+                fn numbers() -> &'static [(Self, i32)] {
+                    static NUMBERS: LazyLock<Vec<($domain, i32)>> = LazyLock::new(numbered);
+                    &NUMBERS
                 }
             }
         )+
@@ -87,6 +107,7 @@ twins! {
     InstitutionState = gavah_domain::institution::InstitutionState,
     InstitutionType = gavah_domain::institution::InstitutionType,
     Judgement = gavah_domain::verdict::Judgement,
+    MatchResult = gavah_domain::matching::MatchResult,
     MoneyUnit = gavah_domain::MoneyUnit,
     Outcome = gavah_domain::verdict::Outcome,
     Purpose = gavah_domain::certificate::Purpose,
@@ -123,7 +144,12 @@ mod tests {
             Self {
                 contract,
                 to_domain: |number| from_pb::<D>(number).map(TextEnum::as_str),
-                to_contract: |name| name.parse::<D>().map_or(-1, to_pb),
+                to_contract: |name| {
+                    let mut values = D::ALL.iter().copied();
+                    values
+                        .find(|value| value.as_str() == name)
+                        .map_or(-1, to_pb)
+                },
                 domain: D::ALL.iter().map(|value| value.as_str()).collect(),
             }
         }

@@ -1,20 +1,24 @@
 //! Validation: questions, verdicts and what a verdict tells of the document.
 
 use gavah_api::v1 as pb;
+use gavah_domain::identity::NAME_MAX_CHARS;
 use gavah_domain::institution::Institution;
-use gavah_domain::program::Program;
+use gavah_domain::matching::{Claims, Compared};
+use gavah_domain::program::{Program, StudentNumber, parse_field_code};
 use gavah_domain::record::Subject;
+use gavah_domain::text::ascii_digits;
 use gavah_domain::verdict::{Audience, Verdict, VerdictReason};
-use gavah_domain::{MalformedCode, PersonId, ValidityCode, Violations};
+use gavah_domain::{DisplayText, MalformedCode, PersonId, Reason, ValidityCode, Violations};
 use gavah_store::{StoredCertificate, StoredCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::enums::to_pb;
+use super::enums::{from_pb, to_pb};
 use super::identity::person_id;
 use super::names::Collection;
-use super::time::{instant_to_pb, jalali_of};
-use super::{check_rules, settle, silent_debug, too_many};
+use super::program::institution;
+use super::time::{instant_to_pb, jalali, jalali_of};
+use super::{Known, check_rules, settle, silent_debug, too_many};
 use crate::error::AppError;
 
 /// A question: is this code good, and about this person?
@@ -26,7 +30,7 @@ pub struct ValidateInput {
     pub claim: Option<PersonId>,
 }
 
-silent_debug!(ValidateInput, Found<'_>, Disclosure<'_>);
+silent_debug!(ValidateInput, MatchInput, Found<'_>, Disclosure<'_>);
 
 /// Reads one question.
 ///
@@ -52,6 +56,110 @@ pub fn stream_validate_codes(
     let claim = request.subject_claim.as_ref();
     let input = question(&request.code, claim, "", &mut found);
     settle(check_rules(request), found, Some(input))
+}
+
+/// A question with what is claimed of the document.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MatchInput {
+    /// The code; a malformed one is answered, not refused.
+    pub code: Result<ValidityCode, MalformedCode>,
+    /// What is claimed.
+    pub claims: Claims,
+}
+
+/// Reads a question with claims.
+///
+/// # Errors
+///
+/// Every violation at once; a malformed code is none.
+pub fn match_code(
+    request: &pb::MatchCodeRequest,
+    known: &Known<'_>,
+) -> Result<MatchInput, AppError> {
+    let mut found = Violations::default();
+    let claims = request
+        .claims
+        .as_ref()
+        .and_then(|given| found.take_nested("claims", claims(given, known)));
+    let input = claims.map(|claims| MatchInput {
+        code: ValidityCode::parse(&request.code),
+        claims,
+    });
+    settle(check_rules(request), found, input)
+}
+
+fn claims(given: &pb::DocumentClaims, known: &Known<'_>) -> Result<Claims, Violations> {
+    let mut found = Violations::default();
+    let person = given
+        .person_id
+        .as_ref()
+        .and_then(|given| found.take_nested("person_id", person_id(given)));
+    let mut name = |field, text| {
+        found
+            .take(
+                field,
+                claimed(text, |text| DisplayText::parse(text, NAME_MAX_CHARS)),
+            )
+            .flatten()
+    };
+    let given_name_fa = name("given_name_fa", &given.given_name_fa);
+    let family_name_fa = name("family_name_fa", &given.family_name_fa);
+    let given_name_en = name("given_name_en", &given.given_name_en);
+    let family_name_en = name("family_name_en", &given.family_name_en);
+    let father_name_fa = name("father_name_fa", &given.father_name_fa);
+    let mut date = |field, given: &Option<pb::JalaliDate>| {
+        found
+            .take(field, given.as_ref().map(jalali).transpose())
+            .flatten()
+    };
+    let birth_date = date("birth_date", &given.birth_date);
+    let document_issue_date = date("document_issue_date", &given.document_issue_date);
+    let named = claimed(&given.institution_code, |code| institution(code, known));
+    let institution = found.take("institution_code", named).flatten();
+    let student_number = claimed(&given.student_number, StudentNumber::parse);
+    let student_number = found.take("student_number", student_number).flatten();
+    let field_code = claimed(&given.field_code, parse_field_code);
+    let field_code = found.take("field_code", field_code).flatten();
+    let document_number = ascii_digits(&given.document_number).trim().to_owned();
+    let claims = person.map(|person| Claims {
+        person,
+        given_name_fa,
+        family_name_fa,
+        given_name_en,
+        family_name_en,
+        father_name_fa,
+        birth_date,
+        // Of an institution that nobody has registered there is no document.
+        institution: institution.map(|named| named.value),
+        student_number,
+        degree_level: from_pb(given.degree_level),
+        field_code,
+        document_kind: from_pb(given.document_kind),
+        document_number: Some(document_number).filter(|number| !number.is_empty()),
+        document_issue_date,
+    });
+    found.finish(claims)
+}
+
+/// What is empty is not claimed.
+fn claimed<T>(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, Reason>,
+) -> Result<Option<T>, Reason> {
+    match text.trim().is_empty() {
+        true => Ok(None),
+        false => parse(text).map(Some),
+    }
+}
+
+/// The contract's form of compared claims.
+#[must_use]
+pub fn compared_to_pb(compared: &Compared) -> Vec<pb::FieldMatch> {
+    let fields = compared.iter().map(|(field, result)| pb::FieldMatch {
+        field: (*field).to_owned(),
+        result: to_pb(*result),
+    });
+    fields.collect()
 }
 
 /// Reads many questions, in the order of the request.

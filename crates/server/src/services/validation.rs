@@ -60,6 +60,29 @@ impl ValidationService for Services {
         reply(&call, result)
     }
 
+    async fn match_code(
+        &self,
+        request: Request<pb::MatchCodeRequest>,
+    ) -> Result<Response<pb::MatchCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = verdict::match_code(&message, &self.app.known(&call))?;
+            let (answer, compared) =
+                validate::match_code(&self.app, &call, &input.code, &input.claims).await?;
+            // Whether a claim is right is all that is told of the document.
+            let verdict = pb::Verdict {
+                receipt: call.trace_id.to_string(),
+                ..verdict::verdict_to_pb(&answer.verdict, None, answer.as_of)
+            };
+            Ok(pb::MatchCodeResponse {
+                verdict: Some(verdict),
+                fields: verdict::compared_to_pb(&compared),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
     async fn stream_validate_codes(
         &self,
         request: Request<Streaming<pb::StreamValidateCodesRequest>>,

@@ -43,6 +43,7 @@ mod harness;
 mod health;
 mod identity;
 mod limits;
+mod matching;
 mod matrix;
 mod messages;
 mod nodes;

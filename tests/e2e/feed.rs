@@ -79,7 +79,7 @@ async fn part(peer: &Peer, after_sequence: i64, page_size: i32) -> Answer<pb::Li
 }
 
 /// Waits until all that was committed is in the feed.
-async fn settled(world: &World) {
+pub(crate) async fn settled(world: &World) {
     soon("the chain", async || {
         let mut raw = Raw::to(world).await;
         let pending = raw.number("SELECT count(*) FROM audit_pending").await;

@@ -32,6 +32,7 @@ macro_rules! cases_of_any_engine {
     };
 }
 
+mod audit;
 mod certificate_guards;
 mod certificates;
 mod code_guards;

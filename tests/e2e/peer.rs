@@ -62,6 +62,9 @@ macro_rules! methods {
 }
 
 methods! {
+    audit {
+        list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse,
+    }
     changes {
         list_changes(ListChangesRequest) -> ListChangesResponse,
     }

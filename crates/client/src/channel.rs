@@ -10,7 +10,7 @@ use tonic::transport::channel::ResponseFuture;
 use tower::Service;
 
 use gavah_api::v1::{
-    change_service_client::ChangeServiceClient,
+    audit_service_client::AuditServiceClient, change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     registry_service_client::RegistryServiceClient,
@@ -64,6 +64,11 @@ impl Channel {
     /// Validity codes: issue, read, list, suspend, reinstate, revoke.
     pub fn validity_codes(&self) -> ValidityCodeServiceClient<Channel> {
         ValidityCodeServiceClient::new(self.clone())
+    }
+
+    /// The audit.
+    pub fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.clone())
     }
 
     /// The change feed.

@@ -10,7 +10,7 @@ use tonic::transport::Endpoint;
 use tonic::{Response, Status};
 
 use gavah_api::v1::{
-    change_service_client::ChangeServiceClient,
+    audit_service_client::AuditServiceClient, change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     registry_service_client::RegistryServiceClient,
@@ -167,6 +167,11 @@ impl Client {
             }
             sleep(pause).await;
         }
+    }
+
+    /// The audit, with deadline and trace context but without repetition.
+    pub fn audit(&self) -> AuditServiceClient<Channel> {
+        self.once().audit()
     }
 
     /// The change feed, with trace context but without repetition; reading a part has a deadline.

@@ -57,7 +57,7 @@ pub use codes::{
 pub use connect::{StoreConfig, StoreLimits};
 pub use document::DocumentChange;
 pub use error::StoreError;
-pub use feed::{FeedEvent, FeedPage, FeedScope};
+pub use feed::{AuditFilter, ChainedEntry, FeedEvent, FeedPage, FeedScope};
 pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use lookup::GatheredHere;

@@ -50,6 +50,11 @@ impl FeedEnd {
 pub async fn read(app: &App, call: &Call, after: i64, most: u64) -> Result<FeedPage, AppError> {
     let scope = visible(call)?;
     let page = app.store_for(call).feed(&scope, after, most).await?;
+    within(after, page)
+}
+
+/// The page, when what is read reaches as far as the place it begins at.
+pub(super) fn within<E>(after: i64, page: FeedPage<E>) -> Result<FeedPage<E>, AppError> {
     if after > page.end {
         let mut violations = Violations::default();
         violations.push("after_sequence", Reason::PageTokenInvalid);

@@ -20,6 +20,7 @@ use crate::convert::{Head, Known};
 use crate::error::{AppError, Refusal};
 use crate::registry_watch::Registry;
 
+pub mod audit;
 pub mod certificates;
 pub mod codes;
 mod documents;

@@ -33,15 +33,19 @@ pub enum Beginning {
 ///
 /// Every violation at once.
 pub fn list_changes(request: &pb::ListChangesRequest) -> Result<ListChangesInput, AppError> {
-    let most = match u64::try_from(request.page_size) {
-        Ok(0) | Err(_) => DEFAULT_SIZE,
-        Ok(size) => size,
-    };
     let input = ListChangesInput {
         after: request.after_sequence,
-        most,
+        most: size(request.page_size),
     };
     settle(check_rules(request), Violations::default(), Some(input))
+}
+
+/// How many rows are asked for; the bounds are among the annotated rules.
+pub(super) fn size(given: i32) -> u64 {
+    match u64::try_from(given) {
+        Ok(0) | Err(_) => DEFAULT_SIZE,
+        Ok(size) => size,
+    }
 }
 
 /// Reads a request to follow the feed.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use gavah_api::v1::audit_service_server::AuditServiceServer;
 use gavah_api::v1::change_service_server::ChangeServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
@@ -19,6 +20,7 @@ use tower::Service;
 
 use super::Services;
 
+const AUDIT: &str = AuditServiceServer::<Services>::NAME;
 const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
 const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
@@ -32,6 +34,7 @@ const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
 pub(crate) struct Dispatch(Arc<Targets>);
 
 struct Targets {
+    audit: AuditServiceServer<Services>,
     changes: ChangeServiceServer<Services>,
     certificates: EnrollmentCertificateServiceServer<Services>,
     records: EnrollmentRecordServiceServer<Services>,
@@ -50,6 +53,7 @@ impl Dispatch {
             };
         }
         Self(Arc::new(Targets {
+            audit: server!(AuditServiceServer, small),
             changes: server!(ChangeServiceServer, small),
             certificates: server!(EnrollmentCertificateServiceServer, small),
             records: server!(EnrollmentRecordServiceServer, bulk),
@@ -79,6 +83,7 @@ impl Service<Request<Body>> for Dispatch {
             CERTIFICATES => targets.certificates.clone().call(request),
             REGISTRY => targets.registry.clone().call(request),
             CHANGES => targets.changes.clone().call(request),
+            AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),
         }
     }

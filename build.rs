@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 8] = [
     "gavah/v1/validation_service.proto",
     "gavah/v1/change_service.proto",
     "gavah/v1/audit_service.proto",
+    "gavah/v1/incident_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -324,20 +324,7 @@ async fn a_caller_that_is_paused_hears_no_more(world: &mut World) {
     let other = Peer::of(world, CallerKind::OtherUniversity).await;
     let organization = Peer::of(world, CallerKind::Organization).await;
     let mut watching = watch_from_now(world, &university).await;
-    let name = format!("callers/{}", CallerKind::University.id());
-    let read = organization.get_caller(pb::GetCallerRequest { name }).await;
-    let paused = pb::Caller {
-        state: pb::CallerState::Paused.into(),
-        ..read.unwrap().caller.unwrap()
-    };
-    organization
-        .update_caller(pb::UpdateCallerRequest {
-            request_id: request_id(),
-            validate_only: false,
-            caller: Some(paused),
-        })
-        .await
-        .unwrap();
+    organization.pause(CallerKind::University).await;
     // Whatever happens makes the stream look again.
     issued(&other, world, OTHER_UNIVERSITY).await;
     let end = loop {

@@ -50,6 +50,7 @@ mod messages;
 mod nodes;
 mod outages;
 mod ownership;
+mod pauses;
 mod peer;
 mod raw;
 mod recovery;

@@ -66,18 +66,7 @@ fn a_caller_paused_through_one_node_is_soon_refused_by_the_other() {
         let [_, university] = both(world, CallerKind::University).await;
         let [_, hub] = both(world, CallerKind::Hub).await;
         university.who_am_i(pb::WhoAmIRequest {}).await.unwrap();
-        let name = "callers/university".to_owned();
-        let read = organization.get_caller(pb::GetCallerRequest { name }).await;
-        let paused = pb::Caller {
-            state: pb::CallerState::Paused.into(),
-            ..read.unwrap().caller.unwrap()
-        };
-        let update = pb::UpdateCallerRequest {
-            request_id: request_id(),
-            validate_only: false,
-            caller: Some(paused),
-        };
-        organization.update_caller(update).await.unwrap();
+        organization.pause(CallerKind::University).await;
         let failure = soon("the pause on the other node", async || {
             university.who_am_i(pb::WhoAmIRequest {}).await.err()
         })

@@ -5,6 +5,8 @@ use gavah_client::{Client, Failure};
 use gavah_testkit::world::{CallerKind, World};
 use tonic::{Code, Response, Status};
 
+use crate::messages::request_id;
+
 /// What a call came to.
 pub(crate) type Answer<T> = Result<T, Box<Failure>>;
 
@@ -19,6 +21,22 @@ impl Peer {
 
     pub(crate) fn new(client: Client) -> Self {
         Self(client)
+    }
+
+    /// Pauses a caller, as the organization.
+    pub(crate) async fn pause(&self, kind: CallerKind) {
+        let name = format!("callers/{}", kind.id());
+        let read = self.get_caller(pb::GetCallerRequest { name }).await;
+        let paused = pb::Caller {
+            state: pb::CallerState::Paused.into(),
+            ..read.unwrap().caller.unwrap()
+        };
+        let update = pb::UpdateCallerRequest {
+            request_id: request_id(),
+            validate_only: false,
+            caller: Some(paused),
+        };
+        self.update_caller(update).await.unwrap();
     }
 
     /// The client, for streams.
@@ -64,6 +82,11 @@ macro_rules! methods {
 methods! {
     audit {
         list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse,
+    }
+    incidents {
+        pause_issuance(PauseIssuanceRequest) -> PauseIssuanceResponse,
+        resume_issuance(ResumeIssuanceRequest) -> ResumeIssuanceResponse,
+        list_issuance_pauses(ListIssuancePausesRequest) -> ListIssuancePausesResponse,
     }
     changes {
         list_changes(ListChangesRequest) -> ListChangesResponse,

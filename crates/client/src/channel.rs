@@ -13,7 +13,7 @@ use gavah_api::v1::{
     audit_service_client::AuditServiceClient, change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
-    registry_service_client::RegistryServiceClient,
+    incident_service_client::IncidentServiceClient, registry_service_client::RegistryServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
@@ -69,6 +69,11 @@ impl Channel {
     /// The audit.
     pub fn audit(&self) -> AuditServiceClient<Channel> {
         AuditServiceClient::new(self.clone())
+    }
+
+    /// What the organization does when something has gone wrong.
+    pub fn incidents(&self) -> IncidentServiceClient<Channel> {
+        IncidentServiceClient::new(self.clone())
     }
 
     /// The change feed.

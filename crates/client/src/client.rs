@@ -13,7 +13,7 @@ use gavah_api::v1::{
     audit_service_client::AuditServiceClient, change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
-    registry_service_client::RegistryServiceClient,
+    incident_service_client::IncidentServiceClient, registry_service_client::RegistryServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
@@ -172,6 +172,11 @@ impl Client {
     /// The audit, with deadline and trace context but without repetition.
     pub fn audit(&self) -> AuditServiceClient<Channel> {
         self.once().audit()
+    }
+
+    /// Pauses of issuing, with deadline and trace context but without repetition.
+    pub fn incidents(&self) -> IncidentServiceClient<Channel> {
+        self.once().incidents()
     }
 
     /// The change feed, with trace context but without repetition; reading a part has a deadline.

@@ -165,6 +165,10 @@ reasons! {
             en: "type of the institution is not eligible for this service",
             fa: "این نوع مؤسسه مشمول این خدمت نیست",
             remedy: "Use the channel provided for institutions of this type; the service call lists the eligible ones.";
+        IssuancePaused = "ISSUANCE_PAUSED",
+            en: "issuing of this service's documents is paused",
+            fa: "صدور مدارک این خدمت موقتاً متوقف شده است",
+            remedy: "Wait until the provider ends the pause; validation goes on meanwhile.";
         DocumentKindNotEnabled = "DOCUMENT_KIND_NOT_ENABLED",
             en: "kind of document is not enabled in the service call",
             fa: "این نوع مدرک در فراخوان خدمت فعال نشده است",

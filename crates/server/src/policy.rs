@@ -43,6 +43,9 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.EnrollmentRecordService/GetEnrollmentRecord", INSTITUTIONS_AND_OFFICERS),
     ("/gavah.v1.EnrollmentRecordService/ReportEnrollmentEvent", INSTITUTIONS),
     ("/gavah.v1.EnrollmentRecordService/UpsertEnrollmentRecord", INSTITUTIONS),
+    ("/gavah.v1.IncidentService/ListIssuancePauses", OVERSIGHT),
+    ("/gavah.v1.IncidentService/PauseIssuance", OFFICERS),
+    ("/gavah.v1.IncidentService/ResumeIssuance", OFFICERS),
     ("/gavah.v1.RegistryService/AddClientCertificate", OFFICERS),
     ("/gavah.v1.RegistryService/CreateCaller", OFFICERS),
     ("/gavah.v1.RegistryService/CreateExpert", OFFICERS),
@@ -139,7 +142,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 40 + 4);
+        assert_eq!(listed.len(), 43 + 4);
     }
 
     #[test]
@@ -255,6 +258,7 @@ mod tests {
             "ListCallers",
             "ListExperts",
             "ListInstitutions",
+            "ListIssuancePauses",
         ];
         let administer = [
             "AddClientCertificate",
@@ -262,7 +266,9 @@ mod tests {
             "CreateExpert",
             "CreateInstitution",
             "GetEnrollmentRecord",
+            "PauseIssuance",
             "ReinstateEnrollmentCertificate",
+            "ResumeIssuance",
             "RetireClientCertificate",
             "RevokeEnrollmentCertificate",
             "SuspendEnrollmentCertificate",

@@ -32,12 +32,13 @@ use crate::tasks::{recover_certificates, sequence, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
+    "gavah.v1.IncidentService",
     "gavah.v1.RegistryService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",

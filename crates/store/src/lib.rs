@@ -62,7 +62,9 @@ pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use lookup::GatheredHere;
 pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
-pub use registry::{NewCaller, RegistryChange, StoredCaller, StoredExpert, StoredInstitution};
+pub use registry::{
+    NewCaller, Paused, RegistryChange, StoredCaller, StoredExpert, StoredInstitution, StoredPause,
+};
 pub use seed::{
     AgreementSeed, CallSeed, Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules,
     WorkflowSeed,

@@ -18,7 +18,7 @@ use crate::entity::{
 };
 use crate::registry::{read_caller, read_institution};
 use crate::seed::WorkflowRules;
-use crate::{Store, StoreError, StoredCaller, StoredInstitution};
+use crate::{Store, StoreError, StoredCaller, StoredInstitution, StoredPause};
 
 /// A registered client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub terms: TermTable,
     /// Tariff tables.
     pub tariffs: Vec<TariffYear>,
+    /// Pauses of issuing in force.
+    pub pauses: Vec<StoredPause>,
 }
 
 impl Snapshot {
@@ -107,6 +109,7 @@ impl Store {
                 workflows: self.workflows().await?,
                 terms: self.terms().await?,
                 tariffs: self.tariffs().await?,
+                pauses: self.pauses().await?,
             })
         })
         .await

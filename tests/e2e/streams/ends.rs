@@ -123,20 +123,7 @@ async fn a_caller_that_is_paused_gets_no_further_row(world: &mut World) {
     let university = Peer::of(world, CallerKind::University).await;
     let organization = Peer::of(world, CallerKind::Organization).await;
     let mut talk = start(&university, &request_id()).await;
-    let name = format!("callers/{}", CallerKind::University.id());
-    let read = organization.get_caller(pb::GetCallerRequest { name }).await;
-    let paused = pb::Caller {
-        state: pb::CallerState::Paused.into(),
-        ..read.unwrap().caller.unwrap()
-    };
-    organization
-        .update_caller(pb::UpdateCallerRequest {
-            request_id: request_id(),
-            validate_only: false,
-            caller: Some(paused),
-        })
-        .await
-        .unwrap();
+    organization.pause(CallerKind::University).await;
     ends_with(world, &mut talk, Code::Unauthenticated, "CALLER_NOT_ACTIVE").await;
 }
 

@@ -19,16 +19,17 @@ use crate::peer::{Answer, Peer};
 const UNREAD: usize = 4_000;
 
 /// A stream under way.
-struct Talk<Q, A> {
+pub(crate) struct Talk<Q, A> {
     say: Option<mpsc::Sender<Q>>,
     answers: Streaming<A>,
 }
 
 type Questions = Talk<pb::StreamValidateCodesRequest, pb::StreamValidateCodesResponse>;
-type Run = Talk<pb::StreamIssueValidityCodesRequest, pb::StreamIssueValidityCodesResponse>;
+pub(crate) type Run =
+    Talk<pb::StreamIssueValidityCodesRequest, pb::StreamIssueValidityCodesResponse>;
 
 impl<Q, A> Talk<Q, A> {
-    async fn say(&self, message: Q) {
+    pub(crate) async fn say(&self, message: Q) {
         self.say.as_ref().unwrap().send(message).await.unwrap();
     }
 
@@ -38,7 +39,7 @@ impl<Q, A> Talk<Q, A> {
     }
 
     /// The next answer, or how the stream ended.
-    async fn answer(&mut self) -> Answer<Option<A>> {
+    pub(crate) async fn answer(&mut self) -> Answer<Option<A>> {
         let answer = self.answers.message().await;
         answer.map_err(|status| Box::new(Failure::of(&status)))
     }
@@ -83,7 +84,7 @@ async fn open(peer: &Peer) -> Answer<Run> {
 }
 
 /// A run that has been started.
-async fn start(peer: &Peer, request_id: &str) -> Run {
+pub(crate) async fn start(peer: &Peer, request_id: &str) -> Run {
     let run = open(peer).await.unwrap();
     run.say(the_start(request_id)).await;
     run
@@ -107,7 +108,7 @@ fn the_start(request_id: &str) -> pb::StreamIssueValidityCodesRequest {
 }
 
 /// The row that asks for what a call of its own would.
-fn row(
+pub(crate) fn row(
     sequence: i64,
     request: &pb::IssueValidityCodeRequest,
 ) -> pb::StreamIssueValidityCodesRequest {
@@ -129,7 +130,7 @@ fn row(
 
 /// The code that a row was answered with.
 #[track_caller]
-fn issued(answer: &pb::StreamIssueValidityCodesResponse) -> pb::ValidityCode {
+pub(crate) fn issued(answer: &pb::StreamIssueValidityCodesResponse) -> pb::ValidityCode {
     match answer.outcome.clone().unwrap() {
         Outcome::ValidityCode(code) => code,
         Outcome::Error(status) => panic!("{}: {}", answer.sequence, failure(&status)),
@@ -138,7 +139,11 @@ fn issued(answer: &pb::StreamIssueValidityCodesResponse) -> pb::ValidityCode {
 
 /// The refusal that a row was answered with.
 #[track_caller]
-fn row_refused(answer: &pb::StreamIssueValidityCodesResponse, code: Code, reason: &str) -> Failure {
+pub(crate) fn row_refused(
+    answer: &pb::StreamIssueValidityCodesResponse,
+    code: Code,
+    reason: &str,
+) -> Failure {
     match answer.outcome.clone().unwrap() {
         Outcome::ValidityCode(_) => panic!("{}: not refused with {reason}", answer.sequence),
         Outcome::Error(status) => {

@@ -25,6 +25,7 @@ pub mod certificates;
 pub mod codes;
 mod documents;
 pub mod feed;
+pub mod incidents;
 pub mod records;
 pub mod recovery;
 pub mod registry;
@@ -165,7 +166,7 @@ struct Terms<'a> {
 }
 
 /// The guards every issuing shares, in the order in which their refusals matter:
-/// open call and active agreement, eligible institution, and a fee that is free
+/// no pause, open call and active agreement, eligible institution, and a fee that is free
 /// by a recorded ground.
 fn terms<'a>(
     call: &'a Call,
@@ -175,6 +176,10 @@ fn terms<'a>(
     now: Timestamp,
 ) -> Result<Terms<'a>, AppError> {
     let snapshot = &call.snapshot;
+    let mut pauses = snapshot.pauses.iter();
+    if pauses.any(|pause| pause.paused.covers(service, institution)) {
+        return Err(Reason::IssuancePaused.into());
+    }
     let mut consumers = vec![actor(call)];
     if let Some(own) = &call.caller.institution {
         consumers.push(format!("institutions/{}", own.as_str()));

@@ -417,7 +417,7 @@ fn check_etag(etag: Option<i64>, version: i64) -> Result<(), AppError> {
 
 /// Turns the store's answer into a refusal, or makes the change known to this
 /// node at once.
-async fn settle(app: &App, change: RegistryChange) -> Result<(), AppError> {
+pub(super) async fn settle(app: &App, change: RegistryChange) -> Result<(), AppError> {
     match change {
         RegistryChange::Done => Ok(app.registry.refresh().await?),
         RegistryChange::RequestIdReused => Err(Reason::RequestIdReused.into()),

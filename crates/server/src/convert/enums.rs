@@ -113,6 +113,7 @@ twins! {
     Purpose = gavah_domain::certificate::Purpose,
     QuoteBasis = gavah_domain::tariff::QuoteBasis,
     RevocationReason = gavah_domain::document::RevocationReason,
+    ServiceKind = gavah_domain::service::ServiceKind,
     StudyMode = gavah_domain::program::StudyMode,
     TermKind = gavah_domain::TermKind,
     VerdictReason = gavah_domain::verdict::VerdictReason,

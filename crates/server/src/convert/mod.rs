@@ -16,6 +16,7 @@ pub mod enums;
 pub mod feed;
 mod head;
 pub mod identity;
+pub mod incident;
 pub mod names;
 pub mod page;
 pub mod program;

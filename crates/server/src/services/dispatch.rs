@@ -8,6 +8,7 @@ use gavah_api::v1::audit_service_server::AuditServiceServer;
 use gavah_api::v1::change_service_server::ChangeServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
+use gavah_api::v1::incident_service_server::IncidentServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
 use gavah_api::v1::validation_service_server::ValidationServiceServer;
 use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
@@ -21,6 +22,7 @@ use tower::Service;
 use super::Services;
 
 const AUDIT: &str = AuditServiceServer::<Services>::NAME;
+const INCIDENTS: &str = IncidentServiceServer::<Services>::NAME;
 const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
 const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
@@ -34,6 +36,7 @@ const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
 pub(crate) struct Dispatch(Arc<Targets>);
 
 struct Targets {
+    incidents: IncidentServiceServer<Services>,
     audit: AuditServiceServer<Services>,
     changes: ChangeServiceServer<Services>,
     certificates: EnrollmentCertificateServiceServer<Services>,
@@ -53,6 +56,7 @@ impl Dispatch {
             };
         }
         Self(Arc::new(Targets {
+            incidents: server!(IncidentServiceServer, small),
             audit: server!(AuditServiceServer, small),
             changes: server!(ChangeServiceServer, small),
             certificates: server!(EnrollmentCertificateServiceServer, small),
@@ -83,6 +87,7 @@ impl Service<Request<Body>> for Dispatch {
             CERTIFICATES => targets.certificates.clone().call(request),
             REGISTRY => targets.registry.clone().call(request),
             CHANGES => targets.changes.clone().call(request),
+            INCIDENTS => targets.incidents.clone().call(request),
             AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),
         }

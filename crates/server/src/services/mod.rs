@@ -19,6 +19,7 @@ mod certificates;
 mod changes;
 mod codes;
 mod dispatch;
+mod incidents;
 mod records;
 mod registry;
 mod run;

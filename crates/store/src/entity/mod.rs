@@ -15,6 +15,7 @@ pub mod enrollment_record;
 pub mod expert;
 pub mod institution;
 pub mod institution_alias;
+pub mod issuance_pause;
 pub mod registry_version;
 pub mod request_claim;
 pub mod serial_counter;

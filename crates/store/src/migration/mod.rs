@@ -11,6 +11,7 @@ use sea_orm_migration::seaql_migrations;
 mod m0001_ground;
 mod m0002_changes_of_documents;
 mod m0003_audit_without_references;
+mod m0004_issuance_pause;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_ground::Migration),
             Box::new(m0002_changes_of_documents::Migration),
             Box::new(m0003_audit_without_references::Migration),
+            Box::new(m0004_issuance_pause::Migration),
         ]
     }
 }

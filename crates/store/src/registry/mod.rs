@@ -3,6 +3,7 @@
 mod callers;
 mod experts;
 mod institutions;
+mod pauses;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::{ActContext, Claimed, Store, StoreError};
 
 pub(crate) use callers::read_caller;
 pub(crate) use institutions::read_institution;
+pub use pauses::{Paused, StoredPause};
 
 /// An institution as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,73 @@
+//! What the organization does when something has gone wrong.
+
+use gavah_domain::Reason;
+use gavah_store::{Paused, StoredPause};
+
+use super::registry::settle;
+use super::{App, context};
+use crate::call::Call;
+use crate::convert::incident::{PauseInput, ResumeInput};
+use crate::error::AppError;
+use crate::layers::CallerDirectory;
+
+/// Pauses the issuing of documents; `None` when only checking.
+///
+/// # Errors
+///
+/// RESOURCE_ALREADY_EXISTS when it is paused already, RESOURCE_NOT_FOUND for an
+/// unknown institution, REQUEST_ID_REUSED; [`AppError::Store`].
+pub async fn pause(
+    app: &App,
+    call: &Call,
+    input: PauseInput,
+) -> Result<Option<StoredPause>, AppError> {
+    let paused = &input.paused;
+    if input.head.validate_only {
+        let known = |code: &str| call.snapshot.institution(code).is_some();
+        let institution = paused.institution.as_ref();
+        if institution.is_some_and(|code| !known(code.as_str())) {
+            return Err(Reason::ResourceNotFound.into());
+        }
+        return match in_force(&call.snapshot.pauses, paused) {
+            Some(_) => Err(Reason::ResourceAlreadyExists.into()),
+            None => Ok(None),
+        };
+    }
+    let context = context(call, &input.head, None, app.clock.now());
+    let store = app.store_for(call);
+    let change = store
+        .pause_issuance(&context, paused, &input.reason)
+        .await?;
+    settle(app, change).await?;
+    let snapshot = app.registry.current()?;
+    // A replay after the pause has ended: what it was is told without it.
+    let pause = in_force(&snapshot.pauses, paused).cloned();
+    pause
+        .map(Some)
+        .ok_or_else(|| Reason::ResourceNotFound.into())
+}
+
+/// Ends a pause.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND when there is none, REQUEST_ID_REUSED; [`AppError::Store`].
+pub async fn resume(app: &App, call: &Call, input: ResumeInput) -> Result<(), AppError> {
+    let paused = &input.paused;
+    if input.head.validate_only {
+        return match in_force(&call.snapshot.pauses, paused) {
+            Some(_) => Ok(()),
+            None => Err(Reason::ResourceNotFound.into()),
+        };
+    }
+    let context = context(call, &input.head, None, app.clock.now());
+    let change = app
+        .store_for(call)
+        .resume_issuance(&context, paused)
+        .await?;
+    settle(app, change).await
+}
+
+fn in_force<'a>(pauses: &'a [StoredPause], paused: &Paused) -> Option<&'a StoredPause> {
+    pauses.iter().find(|pause| pause.paused == *paused)
+}

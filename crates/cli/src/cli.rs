@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, caller, certificate, check_config, code, keys, migrate, pki, record, seed, serve,
-    whoami,
+    audit, bench, caller, certificate, changes, check_config, code, issuance, keys, migrate, pki,
+    record, seed, serve, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -67,6 +67,12 @@ enum Task {
     /// Enrollment records
     #[command(subcommand)]
     Record(record::RecordCommand),
+    /// What has happened to what you may see
+    #[command(subcommand)]
+    Changes(changes::ChangesCommand),
+    /// Pausing the issuing of documents
+    #[command(subcommand)]
+    Issuance(issuance::IssuanceCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -105,6 +111,8 @@ impl Task {
             Self::Code(command) => code::run(&command, output).await,
             Self::Certificate(command) => certificate::run(&command, output).await,
             Self::Record(command) => record::run(&command, output).await,
+            Self::Changes(command) => changes::run(&command, output).await,
+            Self::Issuance(command) => issuance::run(&command, output).await,
             Self::Audit(command) => audit::run(&command, output).await,
             Self::Bench(command) => bench::run(&command, output).await,
         }

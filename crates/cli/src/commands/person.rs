@@ -103,7 +103,7 @@ pub(crate) fn subject(identity: &Identity, name: &Name) -> Value {
     })
 }
 
-fn json(national: Option<&str>, foreign: Option<&str>, passport: Option<&str>) -> Value {
+pub(super) fn json(national: Option<&str>, foreign: Option<&str>, passport: Option<&str>) -> Value {
     let split = |text: &str| {
         let (first, second) = text.split_once(':').unwrap_or((text, ""));
         (first.to_owned(), second.to_owned())

@@ -71,7 +71,7 @@ impl Person {
     }
 }
 
-/// A number below 1,000 in Persian words: names have no digits.
+/// A number below 2,000 in Persian words: names have no digits.
 fn in_words(number: u32) -> String {
     const ONES: [&str; 20] = [
         "",
@@ -132,6 +132,7 @@ fn in_words(number: u32) -> String {
         (below_hundred / 10, number % 10)
     };
     let parts = [
+        word(&["", "هزار"], number / 1_000),
         word(&HUNDREDS, number / 100 % 10),
         word(&TENS, tens),
         word(&ONES, ones),
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_made_up_person_has_a_valid_national_code_and_name_of_its_own() {
-        let people = people(400);
+        let people = people(1_300);
         let mut seen = HashSet::new();
         for person in &people {
             NationalCode::parse(&person.national_code).unwrap();

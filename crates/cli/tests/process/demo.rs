@@ -79,6 +79,8 @@ fn the_demos_story_as_json_has_every_answer_it_promises() {
         "ValidityCodeService/IssueValidityCode",
         "EnrollmentCertificateService/CreateEnrollmentCertificateApplication",
         "ValidationService/ValidateCode",
+        "ValidityCodeService/StreamIssueValidityCodes",
+        "ChangeService/WatchChanges",
     ] {
         assert!(of("rpc").contains(rpc), "{rpc}");
     }

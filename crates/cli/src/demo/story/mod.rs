@@ -2,6 +2,7 @@
 //! it must be.
 
 mod ask;
+mod class;
 mod issue;
 mod register;
 
@@ -12,6 +13,7 @@ use miette::{IntoDiagnostic, Result, miette};
 use serde_json::{Map, Value};
 
 use self::ask::{doubtful_codes, refusals, revoke, validate};
+use self::class::{issue_class, watch};
 use self::issue::{issue_certificate, issue_codes, push_records};
 use self::register::register;
 use super::people::people;
@@ -20,6 +22,8 @@ use crate::world::World;
 
 /// Made-up students of the demo.
 const STUDENTS: u32 = 300;
+/// Made-up students of the class that gets its codes in one stream.
+const CLASS: u32 = 1_000;
 
 /// Tells every step as it happens.
 pub(crate) type Tell<'a> = &'a mut (dyn FnMut(&Step) -> Result<()> + Send);
@@ -78,10 +82,11 @@ fn must_grant<T>(asked: Asked, called: Called<T>) -> Result<Reply<T>> {
 
 /// Plays the story against the server at `port`.
 pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Told> {
-    let students = people(STUDENTS);
+    let everybody = people(STUDENTS + CLASS);
+    let (students, class) = everybody.split_at(STUDENTS as usize);
     let callers = register(world, port, tell).await?;
-    push_records(&callers.university, &students, tell).await?;
-    let (first, second) = issue_codes(&callers.university, &students, tell).await?;
+    push_records(&callers.university, students, tell).await?;
+    let (first, second) = issue_codes(&callers.university, students, tell).await?;
     validate(
         &callers.hub,
         "the hub asks whether the code is good",
@@ -90,7 +95,7 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
         tell,
     )
     .await?;
-    let certificate = issue_certificate(&callers.window, &students, tell).await?;
+    let certificate = issue_certificate(&callers.window, students, tell).await?;
     validate(
         &callers.hub,
         "the hub asks whether the certificate is good",
@@ -101,7 +106,9 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
     .await?;
     doubtful_codes(&callers.hub, &first.code, tell).await?;
     revoke(&callers, &second, tell).await?;
-    refusals(&callers, &students, tell).await?;
+    refusals(&callers, students, tell).await?;
+    issue_class(&callers.university, class, tell).await?;
+    watch(&callers.university, class.len() + 2, tell).await?;
     Ok(Told {
         valid_code: first.code,
     })

@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "application_step",
     "audit_entry",
     "caller",
@@ -91,6 +91,7 @@ const TABLES: [&str; 13] = [
     "enrollment_record",
     "expert",
     "institution",
+    "issuance_pause",
     "request_claim",
     "validity_code",
 ];

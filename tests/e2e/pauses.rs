@@ -203,8 +203,13 @@ async fn a_pause_and_its_end_are_acts_of_their_own(world: &mut World) {
     let reused = organization.pause_issuance(other).await;
     refused(reused, Code::AlreadyExists, "REQUEST_ID_REUSED");
     let end = end_of(&pause);
-    organization.resume_issuance(end.clone()).await.unwrap();
-    organization.resume_issuance(end).await.unwrap();
+    let ended = organization.resume_issuance(end.clone()).await.unwrap();
+    let told = ended.pause.clone().unwrap();
+    assert!(!told.in_force);
+    assert_eq!(organization.resume_issuance(end).await.unwrap(), ended);
+    // The first request again tells of the pause as it is by now.
+    let replay = organization.pause_issuance(pause.clone()).await.unwrap();
+    assert_eq!(replay.pause, Some(told));
     organization
         .pause_issuance(codes_of(UNIVERSITY))
         .await

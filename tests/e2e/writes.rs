@@ -46,9 +46,11 @@ heads! {
     CreateExpertRequest,
     CreateInstitutionRequest,
     IssueValidityCodeRequest,
+    PauseIssuanceRequest,
     ReinstateEnrollmentCertificateRequest,
     ReinstateValidityCodeRequest,
     ReportEnrollmentEventRequest,
+    ResumeIssuanceRequest,
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
     RevokeValidityCodeRequest,
@@ -101,6 +103,7 @@ async fn writes(world: &World) -> Vec<Write> {
     writes.extend(requests::of_certificates(world).await);
     writes.extend(requests::of_records(world).await);
     writes.extend(requests::of_registry(world).await);
+    writes.extend(requests::of_incidents(world).await);
     let written: BTreeSet<_> = writes.iter().map(|write| write.path.clone()).collect();
     assert_eq!(
         written,

@@ -3,7 +3,9 @@
 use gavah_api::v1 as pb;
 use gavah_domain::JalaliDate;
 use gavah_testkit::fixtures;
-use gavah_testkit::world::{CallerKind, UNIVERSITY, World};
+use gavah_testkit::world::{
+    CENTRAL_BODY, CallerKind, INELIGIBLE, OTHER_UNIVERSITY, UNIVERSITY, World,
+};
 
 use super::Write;
 use crate::messages::{apply, date, instant, issue, record, request_id, upsert};
@@ -337,6 +339,43 @@ pub(super) async fn of_registry(world: &World) -> Vec<Write> {
             |request| {
                 request.fingerprint = fixtures::fingerprint();
             },
+        ),
+    ]
+}
+
+/// Pauses at institutions at which nothing else is written.
+pub(super) async fn of_incidents(world: &World) -> Vec<Write> {
+    use CallerKind::Organization;
+    let organization = Peer::of(world, Organization).await;
+    let pause = |institution: &str| pb::PauseIssuanceRequest {
+        request_id: request_id(),
+        service: pb::ServiceKind::ValidityCode.into(),
+        institution_code: institution.to_owned(),
+        reason: "synthetic".to_owned(),
+        validate_only: false,
+    };
+    for institution in [OTHER_UNIVERSITY, CENTRAL_BODY] {
+        let paused = organization.pause_issuance(pause(institution)).await;
+        paused.unwrap();
+    }
+    let resume = pb::ResumeIssuanceRequest {
+        service: pb::ServiceKind::ValidityCode.into(),
+        institution_code: OTHER_UNIVERSITY.to_owned(),
+        ..Default::default()
+    };
+    let service = "IncidentService";
+    vec![
+        Write::new(
+            &format!("{service}/PauseIssuance"),
+            Organization,
+            pause(INELIGIBLE),
+            |request| request.reason.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/ResumeIssuance"),
+            Organization,
+            resume,
+            |request| request.institution_code = CENTRAL_BODY.to_owned(),
         ),
     ]
 }

@@ -8,7 +8,6 @@ use super::{App, context};
 use crate::call::Call;
 use crate::convert::incident::{PauseInput, ResumeInput};
 use crate::error::AppError;
-use crate::layers::CallerDirectory;
 
 /// Pauses the issuing of documents; `None` when only checking.
 ///
@@ -39,24 +38,23 @@ pub async fn pause(
         .pause_issuance(&context, paused, &input.reason)
         .await?;
     settle(app, change).await?;
-    let snapshot = app.registry.current()?;
-    // A replay after the pause has ended: what it was is told without it.
-    let pause = in_force(&snapshot.pauses, paused).cloned();
-    pause
-        .map(Some)
-        .ok_or_else(|| Reason::ResourceNotFound.into())
+    as_it_is(app, call, paused).await.map(Some)
 }
 
-/// Ends a pause.
+/// Ends a pause; `None` when only checking.
 ///
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none, REQUEST_ID_REUSED; [`AppError::Store`].
-pub async fn resume(app: &App, call: &Call, input: ResumeInput) -> Result<(), AppError> {
+pub async fn resume(
+    app: &App,
+    call: &Call,
+    input: ResumeInput,
+) -> Result<Option<StoredPause>, AppError> {
     let paused = &input.paused;
     if input.head.validate_only {
         return match in_force(&call.snapshot.pauses, paused) {
-            Some(_) => Ok(()),
+            Some(_) => Ok(None),
             None => Err(Reason::ResourceNotFound.into()),
         };
     }
@@ -65,7 +63,13 @@ pub async fn resume(app: &App, call: &Call, input: ResumeInput) -> Result<(), Ap
         .store_for(call)
         .resume_issuance(&context, paused)
         .await?;
-    settle(app, change).await
+    settle(app, change).await?;
+    as_it_is(app, call, paused).await.map(Some)
+}
+
+async fn as_it_is(app: &App, call: &Call, paused: &Paused) -> Result<StoredPause, AppError> {
+    let pause = app.store_for(call).issuance_pause(paused).await?;
+    pause.ok_or(AppError::Internal("a pause is missing"))
 }
 
 fn in_force<'a>(pauses: &'a [StoredPause], paused: &Paused) -> Option<&'a StoredPause> {

@@ -153,7 +153,8 @@ mod tests {
             })
             .map(|message| message.name().to_owned())
             .collect();
-        writes.retain(|name| name != "StreamIssueValidityCodesStart");
+        // Of a run only the start has one, and the audit tells of those that were used.
+        writes.retain(|name| name.ends_with("Request"));
         writes.sort();
         assert_eq!(writes, WRITE_REQUESTS);
         assert_eq!(

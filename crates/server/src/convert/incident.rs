@@ -114,5 +114,6 @@ pub fn pause_to_pb(pause: &StoredPause) -> pb::IssuancePause {
         reason: pause.reason.clone(),
         pause_time: Some(instant_to_pb(pause.pause_time)),
         paused_by: pause.paused_by.clone(),
+        in_force: pause.in_force,
     }
 }

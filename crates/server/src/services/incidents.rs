@@ -32,8 +32,9 @@ impl IncidentService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let input = resume(message, &self.app.known(&call))?;
-            app::resume(&self.app, &call, input).await?;
-            Ok(pb::ResumeIssuanceResponse {})
+            let pause = app::resume(&self.app, &call, input).await?;
+            let pause = pause.as_ref().map(pause_to_pb);
+            Ok(pb::ResumeIssuanceResponse { pause })
         };
         let result = act.await;
         reply(&call, result)

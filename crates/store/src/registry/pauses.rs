@@ -4,7 +4,7 @@ use gavah_domain::institution::{Institution, InstitutionCode};
 use gavah_domain::service::ServiceKind;
 use jiff::Timestamp;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set};
 
 use super::{code, known_institutions};
 use crate::content::{instant, known};
@@ -21,7 +21,7 @@ pub struct Paused {
     pub institution: Option<InstitutionCode>,
 }
 
-/// A pause in force.
+/// A pause, in force or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPause {
     /// What is paused.
@@ -32,6 +32,8 @@ pub struct StoredPause {
     pub pause_time: Timestamp,
     /// Resource name of the caller that paused it.
     pub paused_by: String,
+    /// Whether it is in force.
+    pub in_force: bool,
 }
 
 impl Paused {
@@ -165,6 +167,18 @@ impl Store {
         .await
     }
 
+    /// A pause as it is now; `None` when there never was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn issuance_pause(&self, paused: &Paused) -> Result<Option<StoredPause>, StoreError> {
+        self.read("find_pause", async {
+            find(&self.inner.db, paused).await?.map(read).transpose()
+        })
+        .await
+    }
+
     /// The pauses in force, by what is paused.
     pub(crate) async fn pauses(&self) -> Result<Vec<StoredPause>, StoreError> {
         let rows = issuance_pause::Entity::find()
@@ -178,11 +192,11 @@ impl Store {
 }
 
 async fn find(
-    tx: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     paused: &Paused,
 ) -> Result<Option<issuance_pause::Model>, StoreError> {
     let row = issuance_pause::Entity::find_by_id(paused.key());
-    Ok(row.one(tx).await?)
+    Ok(row.one(db).await?)
 }
 
 fn read(row: issuance_pause::Model) -> Result<StoredPause, StoreError> {
@@ -201,5 +215,6 @@ fn read(row: issuance_pause::Model) -> Result<StoredPause, StoreError> {
         reason: row.reason,
         pause_time: instant(row.pause_time)?,
         paused_by: row.paused_by,
+        in_force: row.in_force,
     })
 }

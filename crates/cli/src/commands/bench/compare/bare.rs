@@ -102,7 +102,7 @@ pub(super) async fn codes(postgres: &Postgres, folder: &Path) -> Result<PathBuf,
         "{BASE}BEGIN;\n\
          INSERT INTO bare_validity_code (id, code, institution_code, person_key, degree_level, document_kind, \
          external_ref, live_key, state, content, issue_time, expire_time, update_time, version)\n\
-         SELECT gen_random_uuid(), '1' || lpad(CAST(:base * 1000 + c.i AS text), 19, '0'), t.institution_code, \
+         SELECT gen_random_uuid(), '1' || lpad(CAST(CAST(:base AS bigint) * 1000 + c.i AS text), 19, '0'), t.institution_code, \
          'N-' || :base || '-' || c.i, t.degree_level, t.document_kind, t.external_ref, 'N-' || :base || '-' || c.i, \
          t.state, c.content, t.issue_time, t.expire_time, t.update_time, t.version\n\
          FROM one_validity_code t, unnest({contents}::text[]) WITH ORDINALITY AS c(content, i);\n\

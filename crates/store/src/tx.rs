@@ -12,7 +12,6 @@ use sea_orm::{
 };
 use tokio::time::{Instant, timeout_at};
 use tokio_util::context::TokioContext;
-use tracing::Instrument;
 
 use crate::changes::CHANGED;
 use crate::{Store, StoreError};
@@ -71,9 +70,9 @@ impl Store {
                     result => return result,
                 }
             }
-        }
-        .instrument(span);
+        };
         let result = self.at_home(tries).await.map_err(|error| self.whose(error));
+        drop(span);
         let outcome = if result.is_ok() { "ok" } else { "error" };
         metrics::counter!(TRANSACTIONS, "name" => name, "outcome" => outcome).increment(1);
         metrics::histogram!(TRANSACTION_SECONDS, "name" => name)
@@ -196,15 +195,19 @@ impl Store {
     }
 
     /// Runs one read under the call's deadline and the store's own limit.
+    ///
+    /// Its span lies around the asking and is not entered: the driver's thread for
+    /// SQLite keeps the current span a while after its answer, and the span would
+    /// end after the call's own. So it is with a transaction's.
     pub(crate) async fn read<T>(
         &self,
         name: &'static str,
         read: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let span = tracing::info_span!("store.read", otel.name = name);
+        let _span = tracing::info_span!("store.read", otel.name = name);
         let limit = self.limit(self.inner.limits.statement);
         in_time(limit)?;
-        timeout_at(limit, self.at_home(read.instrument(span)))
+        timeout_at(limit, self.at_home(read))
             .await
             .unwrap_or(Err(StoreError::Timeout))
             .map_err(|error| self.whose(error))

@@ -58,6 +58,7 @@ mod registry;
 mod remembered;
 mod request_ids;
 mod shards;
+mod stages;
 mod streams;
 mod tariffs;
 mod verdicts;

@@ -171,6 +171,7 @@ pub(crate) fn apply(
             name_fa: "سفارت آزمایشی".to_owned(),
             name_en: "Synthetic embassy".to_owned(),
         }),
+        ..Default::default()
     }
 }
 

@@ -123,6 +123,12 @@ methods! {
     }
     certificates {
         create_enrollment_certificate_application(CreateEnrollmentCertificateApplicationRequest) -> CreateEnrollmentCertificateApplicationResponse,
+        update_enrollment_certificate_application(UpdateEnrollmentCertificateApplicationRequest) -> UpdateEnrollmentCertificateApplicationResponse,
+        submit_enrollment_certificate_application(SubmitEnrollmentCertificateApplicationRequest) -> SubmitEnrollmentCertificateApplicationResponse,
+        cancel_enrollment_certificate_application(CancelEnrollmentCertificateApplicationRequest) -> CancelEnrollmentCertificateApplicationResponse,
+        record_university_decision(RecordUniversityDecisionRequest) -> RecordUniversityDecisionResponse,
+        record_organization_decision(RecordOrganizationDecisionRequest) -> RecordOrganizationDecisionResponse,
+        correct_enrollment_certificate(CorrectEnrollmentCertificateRequest) -> CorrectEnrollmentCertificateResponse,
         get_enrollment_certificate_application(GetEnrollmentCertificateApplicationRequest) -> GetEnrollmentCertificateApplicationResponse,
         list_enrollment_certificate_applications(ListEnrollmentCertificateApplicationsRequest) -> ListEnrollmentCertificateApplicationsResponse,
         get_enrollment_certificate(GetEnrollmentCertificateRequest) -> GetEnrollmentCertificateResponse,

@@ -5,7 +5,7 @@ use gavah_domain::certificate::ApplicationState;
 use gavah_domain::record::{BlockKind, EnrollmentRecord, EnrollmentStatus};
 use gavah_domain::{CodeScheme, ValidityCode};
 use gavah_evidence::{FileSigner, Signer, verify};
-use gavah_store::{CertificateContent, Intent, Issue, IssueCertificate, RecordRow};
+use gavah_store::{CertificateContent, Intent, IssueCertificate, RecordRow};
 use gavah_testkit::fixtures;
 use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
 use jiff::SignedDuration;
@@ -66,6 +66,7 @@ async fn leave_intent(world: &World, record: &EnrollmentRecord, lease: SignedDur
         id: fixtures::id(),
         application_id: fixtures::id(),
         code: fixtures::code(CodeScheme::EnrollmentCertificate),
+        application: None,
         // The key that the service makes of person, programme, type and addressee.
         open_key: format!(
             "{}/{UNIVERSITY}/{}/ISSUE_FROM_RECORD/سفارتازمایشی",
@@ -83,7 +84,7 @@ async fn leave_intent(world: &World, record: &EnrollmentRecord, lease: SignedDur
     };
     let recorded = world.store().record_intent(&world.operator(), &issue).await;
     assert!(
-        matches!(recorded, Ok(Issue::Issued(Intent::Recorded(_)))),
+        matches!(recorded, Ok(Intent::Recorded(_))),
         "{recorded:?}"
     );
     Left {

@@ -41,12 +41,16 @@ macro_rules! heads {
 heads! {
     AddClientCertificateRequest,
     BatchUpsertEnrollmentRecordsRequest,
+    CancelEnrollmentCertificateApplicationRequest,
+    CorrectEnrollmentCertificateRequest,
     CreateCallerRequest,
     CreateEnrollmentCertificateApplicationRequest,
     CreateExpertRequest,
     CreateInstitutionRequest,
     IssueValidityCodeRequest,
     PauseIssuanceRequest,
+    RecordOrganizationDecisionRequest,
+    RecordUniversityDecisionRequest,
     ReinstateEnrollmentCertificateRequest,
     ReinstateValidityCodeRequest,
     ReportEnrollmentEventRequest,
@@ -54,9 +58,11 @@ heads! {
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
     RevokeValidityCodeRequest,
+    SubmitEnrollmentCertificateApplicationRequest,
     SuspendEnrollmentCertificateRequest,
     SuspendValidityCodeRequest,
     UpdateCallerRequest,
+    UpdateEnrollmentCertificateApplicationRequest,
     UpdateExpertRequest,
     UpdateInstitutionRequest,
     UpsertEnrollmentRecordRequest,
@@ -98,9 +104,10 @@ impl Write {
 }
 
 /// Every write, each on resources of its own.
-async fn writes(world: &World) -> Vec<Write> {
+async fn writes(world: &mut World) -> Vec<Write> {
     let mut writes = requests::of_codes(world).await;
     writes.extend(requests::of_certificates(world).await);
+    writes.extend(requests::of_applications(world).await);
     writes.extend(requests::of_records(world).await);
     writes.extend(requests::of_registry(world).await);
     writes.extend(requests::of_incidents(world).await);

@@ -302,7 +302,10 @@ fn seed(today: JalaliDate) -> Seed {
         require_prior_qualification,
         certificate_extra_days: 30,
         certificate_max_months: 6,
+        university_review: false,
         organization_review: false,
+        organization_review_percent: 100,
+        outlives_enrollment: Vec::new(),
         payment_position: "BEFORE_ISSUE".to_owned(),
     };
     let eligible: Vec<String> = InstitutionType::ALL

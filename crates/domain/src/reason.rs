@@ -151,6 +151,10 @@ reasons! {
             en: "caller may not act for this institution",
             fa: "این سامانه اجازهٔ اقدام از سوی این مؤسسه را ندارد",
             remedy: "Name the caller's own institution, or one whose central body the caller is.";
+        SamePersonCannotDecide = "SAME_PERSON_CANNOT_DECIDE",
+            en: "decider has a part in the application already",
+            fa: "تصمیم‌گیرنده پیش‌تر در این درخواست نقشی داشته است",
+            remedy: "Have somebody decide who is neither the applicant nor the one that decided for the other body.";
     }
     FailedPrecondition {
         CallNotOpen = "CALL_NOT_OPEN",
@@ -205,6 +209,10 @@ reasons! {
             en: "act is not possible in the present state",
             fa: "این اقدام در وضعیت کنونی ممکن نیست",
             remedy: "Read the resource and choose an act which its state allows.";
+        ReviewNotOffered = "REVIEW_NOT_OFFERED",
+            en: "application needs a review which the workflow does not offer",
+            fa: "این درخواست نیازمند بررسی است و گردش کار این خدمت بررسی ندارد",
+            remedy: "Apply for what the record alone confirms, or wait for a call whose workflow has reviews.";
         PaymentRequired = "PAYMENT_REQUIRED",
             en: "fee has to be paid first",
             fa: "ادامهٔ کار نیازمند پرداخت هزینهٔ خدمت است",

@@ -399,34 +399,41 @@ pub fn supersedes(existing: Timestamp, new: Timestamp) -> bool {
     new >= existing
 }
 
-/// Whether a record alone is enough to confirm an enrollment: fresh, studying and registered in the current term, with no
-/// block, under the claimed name.
+/// What keeps a record from confirming an enrollment by itself; nothing when it is fresh, studying and registered in the
+/// current term, with no block, under the claimed name.
 ///
-/// # Errors
-///
-/// The first rule that fails, in this order: [`Reason::EnrollmentRecordStale`] when the record is older than `max_age`,
-/// [`Reason::EnrollmentNotActive`], [`Reason::ReleaseBlocked`], [`Reason::SubjectMismatch`].
+/// [`Reason::EnrollmentRecordStale`] when the record is older than `max_age`, and then the [`obstacles`].
+#[must_use]
 pub fn auto_confirm(
     record: &EnrollmentRecord,
     claimed_name: &PersonName,
     now: Timestamp,
     max_age: SignedDuration,
     current: TermId,
-) -> Result<(), Reason> {
-    if now.duration_since(record.fresh_since()) > max_age {
-        return Err(Reason::EnrollmentRecordStale);
-    }
+) -> Vec<Reason> {
+    let stale = now.duration_since(record.fresh_since()) > max_age;
+    let stale = stale.then_some(Reason::EnrollmentRecordStale);
+    let others = obstacles(record, claimed_name, current);
+    stale.into_iter().chain(others).collect()
+}
+
+/// Everything in a record that stands against certifying the enrollment in the term `current` under the claimed name,
+/// however old the record is: [`Reason::EnrollmentNotActive`], [`Reason::ReleaseBlocked`], [`Reason::SubjectMismatch`].
+#[must_use]
+pub fn obstacles(
+    record: &EnrollmentRecord,
+    claimed_name: &PersonName,
+    current: TermId,
+) -> Vec<Reason> {
     let registered = record.current_term == current && record.registered_units > 0;
-    if record.status != EnrollmentStatus::Studying || !registered {
-        return Err(Reason::EnrollmentNotActive);
-    }
-    if !record.blocks.is_empty() {
-        return Err(Reason::ReleaseBlocked);
-    }
-    if !record.subject.name.same_by_match_key(claimed_name) {
-        return Err(Reason::SubjectMismatch);
-    }
-    Ok(())
+    let studying = record.status == EnrollmentStatus::Studying && registered;
+    let same_name = record.subject.name.same_by_match_key(claimed_name);
+    let found = [
+        (!studying).then_some(Reason::EnrollmentNotActive),
+        (!record.blocks.is_empty()).then_some(Reason::ReleaseBlocked),
+        (!same_name).then_some(Reason::SubjectMismatch),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

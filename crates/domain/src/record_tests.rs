@@ -368,7 +368,8 @@ fn the_first_rule_that_fails_refuses_the_confirmation() {
             blocks: blocks.clone(),
             ..record()
         };
-        assert_eq!(auto_confirm(&record, claimed, now, day, CURRENT), expected);
+        let found = auto_confirm(&record, claimed, now, day, CURRENT);
+        assert_eq!(found.first().map_or(Ok(()), |reason| Err(*reason)), expected);
     }
 }
 
@@ -388,10 +389,35 @@ fn only_a_studying_student_is_confirmed() {
         };
         assert_eq!(
             auto_confirm(&record, &claimed, now, day, CURRENT),
-            expected,
+            expected.err().into_iter().collect::<Vec<_>>(),
             "{status}"
         );
     }
+}
+
+#[test]
+fn everything_that_stands_against_a_record_is_told_at_once() {
+    let record = EnrollmentRecord {
+        status: EnrollmentStatus::OnLeave,
+        blocks: vec![BlockKind::Financial],
+        ..record()
+    };
+    let found = auto_confirm(
+        &record,
+        &name("دیگر", "نمونه"),
+        at("2026-05-22T09:00:00Z"),
+        SignedDuration::from_hours(24),
+        CURRENT,
+    );
+    assert_eq!(
+        found,
+        [
+            Reason::EnrollmentRecordStale,
+            Reason::EnrollmentNotActive,
+            Reason::ReleaseBlocked,
+            Reason::SubjectMismatch,
+        ]
+    );
 }
 
 #[test]
@@ -404,7 +430,7 @@ fn every_block_keeps_a_record_from_confirming() {
         let claimed = name("علیرضا", "نمونه");
         let now = at("2026-05-12T09:00:00Z");
         let day = SignedDuration::from_hours(24);
-        let refused = Err(Reason::ReleaseBlocked);
+        let refused = [Reason::ReleaseBlocked];
         assert_eq!(
             auto_confirm(&record, &claimed, now, day, CURRENT),
             refused,

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    certificate::Purpose,
     enums::text_enum,
     institution::{Institution, InstitutionState, InstitutionType},
     reason::Reason,
@@ -158,8 +159,14 @@ pub struct WorkflowVersion {
     pub certificate_extra_days: u16,
     /// For how many Jalali months after its issue a certificate holds at most.
     pub certificate_max_months: u8,
-    /// Whether the Organization reviews what the institution confirmed.
+    /// Whether the institution reviews what a record does not confirm; otherwise such an application is refused.
+    pub university_review: bool,
+    /// Whether the Organization reviews what was confirmed.
     pub organization_review: bool,
+    /// Of how many in a hundred it does, drawn by lot.
+    pub organization_review_percent: u8,
+    /// Purposes whose certificates outlive the enrollment: they certify what was, not what is.
+    pub outlives_enrollment: Vec<Purpose>,
     /// Where payment stands.
     pub payment_position: PaymentPosition,
 }
@@ -169,6 +176,24 @@ impl WorkflowVersion {
     #[must_use]
     pub fn max_record_age(&self) -> SignedDuration {
         SignedDuration::from_secs(i64::from(self.freshness_hours) * 3600)
+    }
+
+    /// Whether the Organization reviews an application that drew `lot`, 0 to 99.
+    #[must_use]
+    pub const fn is_reviewed(&self, lot: u8) -> bool {
+        self.organization_review && lot < self.organization_review_percent
+    }
+
+    /// Whether an application is decided in the call that hands it in, without anybody's review.
+    #[must_use]
+    pub const fn decides_at_once(&self) -> bool {
+        !self.university_review && !self.organization_review
+    }
+
+    /// Whether a certificate for this purpose ends with the enrollment.
+    #[must_use]
+    pub fn ends_with_enrollment(&self, purpose: Purpose) -> bool {
+        !self.outlives_enrollment.contains(&purpose)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of service calls and their guards.
 
 use super::*;
+use crate::certificate::Purpose;
 use crate::institution::tests::institution;
 
 fn at(text: &str) -> Timestamp {
@@ -188,7 +189,7 @@ fn codes_are_issued_only_for_the_kinds_the_call_names() {
 }
 
 #[test]
-fn the_age_of_a_fresh_record_is_given_in_hours() {
+fn the_rules_of_a_workflow_decide() {
     let workflow = WorkflowVersion {
         id: "w1".to_owned(),
         service: ServiceKind::EnrollmentCertificate,
@@ -197,10 +198,23 @@ fn the_age_of_a_fresh_record_is_given_in_hours() {
         require_prior_qualification: true,
         certificate_extra_days: 30,
         certificate_max_months: 6,
-        organization_review: false,
+        university_review: false,
+        organization_review: true,
+        organization_review_percent: 30,
+        outlives_enrollment: vec![Purpose::Court],
         payment_position: PaymentPosition::BeforeIssue,
     };
     assert_eq!(workflow.max_record_age(), SignedDuration::from_hours(24));
+    assert!(!workflow.decides_at_once());
+    assert!(!workflow.ends_with_enrollment(Purpose::Court));
+    assert!(workflow.ends_with_enrollment(Purpose::Embassy));
+    let reviewed = (0..100).filter(|lot| workflow.is_reviewed(*lot));
+    assert_eq!(reviewed.count(), 30);
+    let without = WorkflowVersion {
+        organization_review: false,
+        ..workflow
+    };
+    assert!(without.decides_at_once() && !without.is_reviewed(0));
 }
 
 #[test]

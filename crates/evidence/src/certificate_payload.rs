@@ -9,7 +9,8 @@ use std::fmt;
 
 use ciborium::Value;
 
-/// The version of the map's layout: a key never changes its meaning within one version.
+/// The version of the map's layout: a key never changes its meaning within one version. New optional keys may be added to it:
+/// who does not know them refuses such a document rather than overlook what it says.
 pub const PAYLOAD_VERSION: u8 = 1;
 
 /// The integer keys of the map. Key, CBOR type, meaning; optional keys are absent when there is nothing to say.
@@ -58,6 +59,12 @@ pub mod key {
     pub const VALID_UNTIL_MICROS: u8 = 21;
     /// Text: the workflow version under which the certificate was decided.
     pub const WORKFLOW_VERSION: u8 = 22;
+    /// Text, optional: the number of the paper that the certificate confirms.
+    pub const CONFIRMED_NUMBER: u8 = 23;
+    /// Text, optional: the Jalali day on which that paper was issued, `1404/08/12`.
+    pub const CONFIRMED_DATE: u8 = 24;
+    /// Text, optional: the UUID of the certificate that this one replaces.
+    pub const REPLACES: u8 = 25;
 }
 
 /// The content of an enrollment certificate. The fields are described at their map keys in [`key`].
@@ -107,6 +114,12 @@ pub struct CertificatePayload {
     pub valid_until_micros: i64,
     /// [`key::WORKFLOW_VERSION`]
     pub workflow_version: String,
+    /// [`key::CONFIRMED_NUMBER`]
+    pub confirmed_number: Option<String>,
+    /// [`key::CONFIRMED_DATE`]
+    pub confirmed_date: Option<String>,
+    /// [`key::REPLACES`]
+    pub replaces: Option<String>,
 }
 
 /// Why bytes are no certificate payload. Never says what they hold.
@@ -183,6 +196,9 @@ impl CertificatePayload {
                 Some(Value::from(self.valid_until_micros)),
             ),
             (key::WORKFLOW_VERSION, text(&self.workflow_version)),
+            (key::CONFIRMED_NUMBER, optional(&self.confirmed_number)),
+            (key::CONFIRMED_DATE, optional(&self.confirmed_date)),
+            (key::REPLACES, optional(&self.replaces)),
         ];
         let map = entries
             .into_iter()
@@ -225,6 +241,9 @@ impl CertificatePayload {
             valid_until: fields.text(key::VALID_UNTIL)?,
             valid_until_micros: fields.integer(key::VALID_UNTIL_MICROS)?,
             workflow_version: fields.text(key::WORKFLOW_VERSION)?,
+            confirmed_number: fields.optional_text(key::CONFIRMED_NUMBER)?,
+            confirmed_date: fields.optional_text(key::CONFIRMED_DATE)?,
+            replaces: fields.optional_text(key::REPLACES)?,
         };
         if !fields.0.is_empty() {
             return Err(PayloadError::UnknownKey);

@@ -31,14 +31,20 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.AuditService/ListAuditEntries", OVERSIGHT),
     ("/gavah.v1.ChangeService/ListChanges", CERTIFICATE_READERS),
     ("/gavah.v1.ChangeService/WatchChanges", CERTIFICATE_READERS),
+    ("/gavah.v1.EnrollmentCertificateService/CancelEnrollmentCertificateApplication", WINDOW),
+    ("/gavah.v1.EnrollmentCertificateService/CorrectEnrollmentCertificate", OFFICERS),
     ("/gavah.v1.EnrollmentCertificateService/CreateEnrollmentCertificateApplication", WINDOW),
     ("/gavah.v1.EnrollmentCertificateService/GetEnrollmentCertificate", CERTIFICATE_READERS),
     ("/gavah.v1.EnrollmentCertificateService/GetEnrollmentCertificateApplication", CERTIFICATE_READERS),
     ("/gavah.v1.EnrollmentCertificateService/ListEnrollmentCertificateApplications", CERTIFICATE_READERS),
     ("/gavah.v1.EnrollmentCertificateService/ListEnrollmentCertificates", CERTIFICATE_READERS),
+    ("/gavah.v1.EnrollmentCertificateService/RecordOrganizationDecision", OFFICERS),
+    ("/gavah.v1.EnrollmentCertificateService/RecordUniversityDecision", INSTITUTIONS),
     ("/gavah.v1.EnrollmentCertificateService/ReinstateEnrollmentCertificate", OFFICERS),
     ("/gavah.v1.EnrollmentCertificateService/RevokeEnrollmentCertificate", OFFICERS),
+    ("/gavah.v1.EnrollmentCertificateService/SubmitEnrollmentCertificateApplication", WINDOW),
     ("/gavah.v1.EnrollmentCertificateService/SuspendEnrollmentCertificate", OFFICERS),
+    ("/gavah.v1.EnrollmentCertificateService/UpdateEnrollmentCertificateApplication", WINDOW),
     ("/gavah.v1.EnrollmentRecordService/BatchUpsertEnrollmentRecords", INSTITUTIONS),
     ("/gavah.v1.EnrollmentRecordService/GetEnrollmentRecord", INSTITUTIONS_AND_OFFICERS),
     ("/gavah.v1.EnrollmentRecordService/ReportEnrollmentEvent", INSTITUTIONS),
@@ -142,7 +148,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 43 + 4);
+        assert_eq!(listed.len(), 49 + 4);
     }
 
     #[test]
@@ -249,6 +255,7 @@ mod tests {
             "GetEnrollmentRecord",
             "IssueValidityCode",
             "ListExperts",
+            "RecordUniversityDecision",
             "ReportEnrollmentEvent",
             "StreamIssueValidityCodes",
             "UpsertEnrollmentRecord",
@@ -262,11 +269,13 @@ mod tests {
         ];
         let administer = [
             "AddClientCertificate",
+            "CorrectEnrollmentCertificate",
             "CreateCaller",
             "CreateExpert",
             "CreateInstitution",
             "GetEnrollmentRecord",
             "PauseIssuance",
+            "RecordOrganizationDecision",
             "ReinstateEnrollmentCertificate",
             "ResumeIssuance",
             "RetireClientCertificate",
@@ -276,7 +285,12 @@ mod tests {
             "UpdateExpert",
             "UpdateInstitution",
         ];
-        let create = ["CreateEnrollmentCertificateApplication"];
+        let create = [
+            "CancelEnrollmentCertificateApplication",
+            "CreateEnrollmentCertificateApplication",
+            "SubmitEnrollmentCertificateApplication",
+            "UpdateEnrollmentCertificateApplication",
+        ];
         let institutions: &[&[&str]] = &[
             &open,
             &validate,

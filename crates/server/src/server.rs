@@ -28,7 +28,7 @@ use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
-use crate::tasks::{recover_certificates, sequence, stopped};
+use crate::tasks::{settle_certificates, sequence, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
@@ -239,7 +239,7 @@ impl Server {
         let running = tasks_running.clone();
         tasks.spawn(async move { store.watch_changes(stopped(running)).await });
         tasks.spawn(sequence(Arc::clone(&self.app), tasks_running.clone()));
-        tasks.spawn(recover_certificates(
+        tasks.spawn(settle_certificates(
             Arc::clone(&self.app),
             tasks_running.clone(),
         ));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::app::certificates::stages::expire_unpaid;
 use crate::app::recovery::recover;
 
 /// How often the sequencer looks for entries to chain: well within the second
@@ -52,15 +53,20 @@ async fn chain(app: &App) {
     }
 }
 
-/// Takes over certificates whose signing was cut off, at the start and then every
-/// ten seconds.
-pub(crate) async fn recover_certificates(app: Arc<App>, stop: watch::Receiver<bool>) {
+/// Takes over certificates whose signing was cut off, and ends applications whose time to
+/// pay is over, at the start and then every ten seconds.
+pub(crate) async fn settle_certificates(app: Arc<App>, stop: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(stopped(stop));
     loop {
         match recover(&app).await {
             Ok(0) => {}
             Ok(settled) => tracing::info!(settled, "recorded certificates recovered"),
             Err(error) => tracing::warn!(%error, "recorded certificates could not be recovered"),
+        }
+        match expire_unpaid(&app).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::info!(expired, "unpaid applications ended"),
+            Err(error) => tracing::warn!(%error, "unpaid applications could not be ended"),
         }
         tokio::select! {
             () = tokio::time::sleep(RECOVER_EVERY) => {}

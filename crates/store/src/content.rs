@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// Longest text any stored display form has.
-const TEXT_MAX: usize = 400;
+pub(crate) const TEXT_MAX: usize = 400;
 
 pub(crate) fn to_json(content: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(content).map_err(|_| StoreError::Corrupt("content to write"))

@@ -46,8 +46,9 @@ use lookup::Lookups;
 
 pub use audit::{Act, ActContext};
 pub use certificates::{
-    CertificateContent, Intent, IssueCertificate, Recorded, Signed, StoredApplication,
-    StoredCertificate, StoredStep,
+    ApplicationChange, ApplicationContent, ApplicationOutcome, CertificateContent, Intent,
+    IssueCertificate, NewStep, Paper, Recorded, Signed, StoredApplication, StoredCertificate,
+    StoredStep,
 };
 pub use changes::{CHANGE_LOOKS, Changes, Mark};
 pub use claim::{Claim, Claimed};

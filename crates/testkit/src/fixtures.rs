@@ -340,6 +340,8 @@ pub fn certificate_content(institution: &str) -> CertificateContent {
         valid_until: today().plus_months(6),
         quote: free(),
         workflow_version: "certificate-v1".to_owned(),
+        replaces: None,
+        paper: None,
     }
 }
 
@@ -355,6 +357,7 @@ pub fn issue_certificate<'a>(
         id: id(),
         application_id: id(),
         code: code(CodeScheme::EnrollmentCertificate),
+        application: None,
         open_key: format!("synthetic application {}", number()),
         expire_time: content.valid_until.end_exclusive(),
         content,

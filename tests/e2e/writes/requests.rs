@@ -10,6 +10,9 @@ use gavah_testkit::world::{
 use super::Write;
 use crate::messages::{apply, date, instant, issue, record, request_id, upsert};
 use crate::peer::Peer;
+use crate::stages::{
+    confirmed, drafted, handed_in, organization_decision, reviewed, under, university_decision, update,
+};
 
 pub(super) async fn of_codes(world: &World) -> Vec<Write> {
     use CallerKind::University;
@@ -127,6 +130,75 @@ pub(super) async fn of_certificates(world: &World) -> Vec<Write> {
             Organization,
             revoke,
             |request| request.legal_basis = "دیگر".to_owned(),
+        ),
+    ]
+}
+
+pub(super) async fn of_applications(world: &mut World) -> Vec<Write> {
+    use CallerKind::{Organization, University, Window};
+    let wrong = crate::certificates::applied(world, &record(world, UNIVERSITY)).await;
+    let correct = pb::CorrectEnrollmentCertificateRequest {
+        name: wrong.enrollment_certificate.unwrap().name,
+        ..Default::default()
+    };
+    reviewed(world).await;
+    let at_university = handed_in(world, UNIVERSITY).await;
+    let at_organization = confirmed(world, UNIVERSITY).await;
+    let (to_cancel, to_submit, to_update) = (
+        handed_in(world, UNIVERSITY).await,
+        drafted(world, UNIVERSITY).await,
+        drafted(world, UNIVERSITY).await,
+    );
+    // What they began under they keep.
+    under(world, "certificate-v1").await;
+    let service = "EnrollmentCertificateService";
+    let claim = |application: &pb::EnrollmentCertificateApplication| {
+        application.subject.clone().unwrap().person_id
+    };
+    vec![
+        Write::new(
+            &format!("{service}/CorrectEnrollmentCertificate"),
+            Organization,
+            correct,
+            |request| request.purpose = pb::Purpose::Court.into(),
+        ),
+        Write::new(
+            &format!("{service}/RecordUniversityDecision"),
+            University,
+            university_decision(&at_university, pb::UniversityDecision::Reject),
+            |request| request.reason = "دیگر".to_owned(),
+        ),
+        Write::new(
+            &format!("{service}/RecordOrganizationDecision"),
+            Organization,
+            organization_decision(&at_organization, pb::OrganizationDecision::Reject),
+            |request| request.reason = "دیگر".to_owned(),
+        ),
+        Write::new(
+            &format!("{service}/CancelEnrollmentCertificateApplication"),
+            Window,
+            pb::CancelEnrollmentCertificateApplicationRequest {
+                name: to_cancel.name.clone(),
+                subject_claim: claim(&to_cancel),
+                ..Default::default()
+            },
+            |request| request.reason = "دیگر".to_owned(),
+        ),
+        Write::new(
+            &format!("{service}/SubmitEnrollmentCertificateApplication"),
+            Window,
+            pb::SubmitEnrollmentCertificateApplicationRequest {
+                name: to_submit.name.clone(),
+                subject_claim: claim(&to_submit),
+                ..Default::default()
+            },
+            |request| request.etag = "1".to_owned(),
+        ),
+        Write::new(
+            &format!("{service}/UpdateEnrollmentCertificateApplication"),
+            Window,
+            update(&to_update),
+            |request| request.purpose = pb::Purpose::Court.into(),
         ),
     ]
 }

@@ -170,6 +170,7 @@ impl Student {
                 name_fa: self.addressee_fa.clone(),
                 name_en: self.addressee_en.clone(),
             }),
+            ..Default::default()
         }
     }
 

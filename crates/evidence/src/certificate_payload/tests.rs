@@ -29,6 +29,9 @@ fn sample() -> CertificatePayload {
         valid_until: "1405/12/30".into(),
         valid_until_micros: 1_805_000_000_000_000,
         workflow_version: "enrollment-certificate-1".into(),
+        confirmed_number: None,
+        confirmed_date: None,
+        replaces: None,
     }
 }
 
@@ -38,6 +41,8 @@ prop_compose! {
         texts in prop::collection::vec(".{0,40}", 15),
         name_en in option::of(".{0,40}"),
         addressee_en in option::of(".{0,40}"),
+        confirmed in option::of(".{0,40}"),
+        replaces in option::of(".{0,40}"),
         micros in any::<[i64; 3]>(),
     ) -> CertificatePayload {
         let mut texts = texts.into_iter();
@@ -65,6 +70,9 @@ prop_compose! {
             valid_until: text(),
             valid_until_micros: micros[2],
             workflow_version: text(),
+            confirmed_number: confirmed.clone(),
+            confirmed_date: confirmed,
+            replaces,
         }
     }
 }
@@ -163,7 +171,7 @@ fn each_fault_of_a_payload_has_its_own_answer() {
             PayloadError::UnknownVersion,
         ),
         (
-            changed(|map| map.push((Value::from(23), Value::Null))),
+            changed(|map| map.push((Value::from(26), Value::Null))),
             PayloadError::UnknownKey,
         ),
         (

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::documents::{change_of, check_change, settle};
 use super::validate::document_of_code;
-use super::{App, actor, context, earlier, may_read, owned, owns, scope, terms};
+use super::{App, actor, context, earlier, free, may_read, owned, owns, scope, terms};
 use crate::call::Call;
 use crate::convert::change::ChangeInput;
 use crate::convert::code::{IssueCodeInput, ListCodesInput};
@@ -63,6 +63,7 @@ async fn prepare(
     now: Timestamp,
 ) -> Result<IssueCode, AppError> {
     let terms = terms(call, ServiceKind::ValidityCode, "ISSUE", institution, now)?;
+    free(&terms.quote)?;
     guard_document_kind(terms.call, input.document.kind).map_err(|reason| {
         Refusal::new(reason).with("document_kind", input.document.kind.as_str())
     })?;

@@ -166,8 +166,7 @@ struct Terms<'a> {
 }
 
 /// The guards every issuing shares, in the order in which their refusals matter:
-/// no pause, open call and active agreement, eligible institution, and a fee that is free
-/// by a recorded ground.
+/// no pause, open call and active agreement, eligible institution, and a fee with its ground.
 fn terms<'a>(
     call: &'a Call,
     service: ServiceKind,
@@ -176,10 +175,7 @@ fn terms<'a>(
     now: Timestamp,
 ) -> Result<Terms<'a>, AppError> {
     let snapshot = &call.snapshot;
-    let mut pauses = snapshot.pauses.iter();
-    if pauses.any(|pause| pause.paused.covers(service, institution)) {
-        return Err(Reason::IssuancePaused.into());
-    }
+    not_paused(call, service, institution)?;
     let mut consumers = vec![actor(call)];
     if let Some(own) = &call.caller.institution {
         consumers.push(format!("institutions/{}", own.as_str()));
@@ -209,15 +205,32 @@ fn terms<'a>(
         institution.kind,
     )
     .map_err(|reason| Refusal::new(reason).with("budget_year", year.to_string()))?;
-    quote.require_free().map_err(|reason| {
-        Refusal::new(reason)
-            .with("budget_year", year.to_string())
-            .with("legal_reference", quote.evidence.clone())
-    })?;
     Ok(Terms {
         call: open,
         workflow,
         quote,
+    })
+}
+
+fn not_paused(
+    call: &Call,
+    service: ServiceKind,
+    institution: &Institution,
+) -> Result<(), AppError> {
+    let mut pauses = call.snapshot.pauses.iter();
+    if pauses.any(|pause| pause.paused.covers(service, institution)) {
+        return Err(Reason::IssuancePaused.into());
+    }
+    Ok(())
+}
+
+/// What is issued in the call that asks for it cannot wait for a payment.
+fn free(quote: &Quote) -> Result<(), AppError> {
+    quote.require_free().map_err(|reason| {
+        Refusal::new(reason)
+            .with("budget_year", quote.year.to_string())
+            .with("legal_reference", quote.evidence.clone())
+            .into()
     })
 }
 

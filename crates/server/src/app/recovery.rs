@@ -3,7 +3,7 @@
 
 use gavah_domain::Reason;
 use gavah_domain::institution::InstitutionState;
-use gavah_domain::record::EnrollmentStatus;
+use gavah_domain::record::obstacles;
 use gavah_store::{ActContext, StoredCertificate};
 
 use super::App;
@@ -68,8 +68,8 @@ pub(super) async fn resume(
             .await?;
         return Ok(());
     }
-    if let Some(recorded) = app.store.intent(certificate.id, hash).await? {
-        sign_and_finish(app, context, recorded).await?;
+    if let Some(recorded) = app.store.intent(certificate.id, hash.clone()).await? {
+        sign_and_finish(app, context, recorded, &hash).await?;
     }
     Ok(())
 }
@@ -102,18 +102,9 @@ async fn guards(
     let name = &certificate.content.subject.name;
     Ok(match record {
         None => Err(Reason::EnrollmentRecordNotFound),
-        Some(record) if record.status != EnrollmentStatus::Studying => {
-            Err(Reason::EnrollmentNotActive)
+        Some(record) => {
+            let found = obstacles(&record, name, certificate.content.term);
+            found.first().map_or(Ok(()), |reason| Err(*reason))
         }
-        Some(record)
-            if record.current_term != certificate.content.term || record.registered_units == 0 =>
-        {
-            Err(Reason::EnrollmentNotActive)
-        }
-        Some(record) if !record.blocks.is_empty() => Err(Reason::ReleaseBlocked),
-        Some(record) if !record.subject.name.same_by_match_key(name) => {
-            Err(Reason::SubjectMismatch)
-        }
-        Some(_) => Ok(()),
     })
 }

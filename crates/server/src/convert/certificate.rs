@@ -8,7 +8,7 @@ use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::StudentNumber;
 use gavah_domain::record::{Subject, parse_external_ref};
 use gavah_domain::{PersonId, Reason, Violations};
-use gavah_store::{CertificateContent, PageKey, StoredApplication, StoredCertificate, StoredStep};
+use gavah_store::{PageKey, Paper, StoredApplication, StoredCertificate, StoredStep};
 use uuid::Uuid;
 
 use super::enums::{from_pb, to_pb};
@@ -19,7 +19,7 @@ use super::page::{ListRequest, Page, take_page};
 use super::program::{
     Named, institution, institution_filter, program_to_pb, quote_to_pb, revocation_to_pb,
 };
-use super::time::{instant_to_pb, jalali_of, jalali_to_pb, term_to_pb};
+use super::time::{instant_to_pb, jalali, jalali_of, jalali_to_pb, term_to_pb};
 use super::{Known, check_rules, optional_text, required, settle, silent_debug, text};
 use crate::error::AppError;
 
@@ -47,6 +47,12 @@ pub struct CreateApplicationInput {
     pub addressee_fa: String,
     /// Addressee in English.
     pub addressee_en: Option<String>,
+    /// Only a draft.
+    pub draft: bool,
+    /// The paper to confirm; set exactly for [`RequestType::ConfirmExisting`].
+    pub paper: Option<Paper>,
+    /// The certificate to replace; set exactly where [`RequestType::replaces`].
+    pub replaces: Option<Uuid>,
 }
 
 /// One certificate or application to read.
@@ -115,6 +121,8 @@ pub fn create_application(
         "addressee",
         request.addressee.as_ref().map(addressee),
     );
+    let paper = existing_document(request.existing_document.as_ref(), request_type, &mut found);
+    let replaces = replaced(&request.replaces, request_type, &mut found);
     let input = (|| {
         let Named {
             value: institution,
@@ -131,6 +139,9 @@ pub fn create_application(
             purpose: purpose?,
             addressee_fa,
             addressee_en,
+            draft: request.draft,
+            paper: paper?,
+            replaces: replaces?,
         };
         Some(Named { value, registered })
     })();
@@ -147,7 +158,51 @@ fn not_empty(parsed: Result<String, Reason>) -> Result<String, Reason> {
     })
 }
 
-fn addressee(given: &pb::Addressee) -> Result<(String, Option<String>), Violations> {
+/// The paper to confirm: asked for with exactly one kind of application.
+pub(super) fn existing_document(
+    given: Option<&pb::ExistingDocument>,
+    request_type: Option<RequestType>,
+    found: &mut Violations,
+) -> Option<Option<Paper>> {
+    let field = "existing_document";
+    match (given, request_type? == RequestType::ConfirmExisting) {
+        (Some(given), true) => found.take_nested(field, paper(given)).map(Some),
+        (None, true) => found.take(field, Err(Reason::FieldRequired)),
+        (Some(_), false) => found.take(field, Err(Reason::FieldFormat)),
+        (None, false) => Some(None),
+    }
+}
+
+/// A paper. When it was issued is not bounded: that is for whoever looks at it.
+pub(super) fn paper(given: &pb::ExistingDocument) -> Result<Paper, Violations> {
+    let mut found = Violations::default();
+    let number = found.take("number", not_empty(parse_external_ref(&given.number)));
+    let issue_date = given.issue_date.as_ref().map(jalali);
+    let issue_date = issue_date.unwrap_or(Err(Reason::FieldRequired));
+    let issue_date = found.take("issue_date", issue_date);
+    found.finish(number.zip(issue_date).map(|(number, issue_date)| Paper {
+        number,
+        issue_date,
+    }))
+}
+
+fn replaced(
+    given: &str,
+    request_type: Option<RequestType>,
+    found: &mut Violations,
+) -> Option<Option<Uuid>> {
+    let field = "replaces";
+    match (given.is_empty(), request_type?.replaces()) {
+        (true, false) => Some(None),
+        (true, true) => found.take(field, Err(Reason::FieldRequired)),
+        (false, false) => found.take(field, Err(Reason::FieldFormat)),
+        (false, true) => found
+            .take(field, Collection::EnrollmentCertificates.parse(given))
+            .map(Some),
+    }
+}
+
+pub(super) fn addressee(given: &pb::Addressee) -> Result<(String, Option<String>), Violations> {
     let mut found = Violations::default();
     let fa = found.take("name_fa", text(&given.name_fa, ADDRESSEE_MAX_CHARS));
     let en = found.take(
@@ -293,16 +348,32 @@ pub fn application_to_pb(stored: &StoredApplication) -> pb::EnrollmentCertificat
         state: to_pb(stored.state),
         window_reference: content.window_reference.clone(),
         subject: Some(subject_to_pb(&content.subject)),
-        institution_code: content.program.institution.as_str().to_owned(),
-        student_number: content.program.student_number.as_str().to_owned(),
+        institution_code: content.institution.as_str().to_owned(),
+        student_number: content.student_number.as_str().to_owned(),
         purpose: to_pb(content.purpose),
-        addressee: Some(addressee_to_pb(content)),
+        addressee: Some(addressee_to_pb(&content.addressee_fa, content.addressee_en.as_ref())),
         enrollment_certificate: if issued { certificate } else { String::new() },
-        quote: Some(quote_to_pb(&content.quote)),
+        quote: content.quote.as_ref().map(quote_to_pb),
         workflow_version: content.workflow_version.clone(),
         history: stored.history.iter().map(step_to_pb).collect(),
         create_time: Some(instant_to_pb(stored.create_time)),
         update_time: Some(instant_to_pb(stored.update_time)),
+        existing_document: content.paper.as_ref().map(paper_to_pb),
+        replaces: certificate_name(content.replaces),
+        pay_until_time: stored.pay_until.map(instant_to_pb),
+        etag: stored.version.to_string(),
+    }
+}
+
+fn certificate_name(id: Option<Uuid>) -> String {
+    id.map(|id| Collection::EnrollmentCertificates.name(id))
+        .unwrap_or_default()
+}
+
+fn paper_to_pb(paper: &Paper) -> pb::ExistingDocument {
+    pb::ExistingDocument {
+        number: paper.number.clone(),
+        issue_date: Some(jalali_to_pb(paper.issue_date)),
     }
 }
 
@@ -313,13 +384,23 @@ fn step_to_pb(step: &StoredStep) -> pb::StateChange {
         state: to_pb(step.state),
         change_time: Some(instant_to_pb(step.change_time)),
         actor: caller.cloned().unwrap_or_default(),
+        decider: step.decider.clone(),
+        reason: step.reason.clone(),
+        remarks: step
+            .remarks
+            .iter()
+            .map(|remark| pb::Remark {
+                field: remark.field.clone(),
+                text: remark.text.as_str().to_owned(),
+            })
+            .collect(),
     }
 }
 
-fn addressee_to_pb(content: &CertificateContent) -> pb::Addressee {
+fn addressee_to_pb(fa: &str, en: Option<&String>) -> pb::Addressee {
     pb::Addressee {
-        name_fa: content.addressee_fa.clone(),
-        name_en: content.addressee_en.clone().unwrap_or_default(),
+        name_fa: fa.to_owned(),
+        name_en: en.cloned().unwrap_or_default(),
     }
 }
 
@@ -337,7 +418,7 @@ pub fn certificate_to_pb(stored: &StoredCertificate) -> pb::EnrollmentCertificat
         program: Some(program_to_pb(&content.program)),
         term: Some(term_to_pb(content.term)),
         purpose: to_pb(content.purpose),
-        addressee: Some(addressee_to_pb(content)),
+        addressee: Some(addressee_to_pb(&content.addressee_fa, content.addressee_en.as_ref())),
         issue_time: Some(instant_to_pb(stored.issue_time)),
         issue_date: Some(jalali_of(stored.issue_time)),
         expire_time: Some(instant_to_pb(stored.expire_time)),
@@ -347,6 +428,9 @@ pub fn certificate_to_pb(stored: &StoredCertificate) -> pb::EnrollmentCertificat
         revocation: stored.revocation.as_ref().map(revocation_to_pb),
         update_time: Some(instant_to_pb(stored.update_time)),
         etag: stored.version.to_string(),
+        supersedes: certificate_name(stored.supersedes),
+        superseded_by: certificate_name(stored.superseded_by),
+        existing_document: content.paper.as_ref().map(paper_to_pb),
     }
 }
 

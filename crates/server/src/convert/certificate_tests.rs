@@ -3,6 +3,7 @@ use gavah_domain::tariff::{Quote, QuoteBasis};
 use gavah_domain::{JalaliDate, TermId, ValidityCode};
 
 use super::*;
+use gavah_store::CertificateContent;
 use crate::convert::fixtures::{self, CODE, ID, after, assert_violations, below, violations};
 use crate::convert::time::last_day_before;
 use crate::error::Refusal;
@@ -21,6 +22,7 @@ fn request() -> pb::CreateEnrollmentCertificateApplicationRequest {
             name_fa: "سفارت نمونه".to_owned(),
             name_en: "Sample Embassy".to_owned(),
         }),
+        ..Default::default()
     }
 }
 
@@ -47,6 +49,7 @@ fn every_wrong_field_of_an_application_is_told_at_once() {
             name_fa: "x".repeat(121),
             name_en: "a\tb".to_owned(),
         }),
+        ..Default::default()
     };
     let mut expected = below(
         "",
@@ -263,6 +266,20 @@ fn content() -> CertificateContent {
             evidence: "budget law, table 7".to_owned(),
         },
         workflow_version: "certificate-1".to_owned(),
+        replaces: None,
+        paper: None,
+    }
+}
+
+fn step(state: ApplicationState, actor: &str, seconds: i64) -> StoredStep {
+    StoredStep {
+        state,
+        change_time: fixtures::now() + jiff::SignedDuration::from_secs(seconds),
+        actor: actor.to_owned(),
+        decider: String::new(),
+        decider_hash: "never told".to_owned(),
+        reason: String::new(),
+        remarks: Vec::new(),
     }
 }
 
@@ -273,26 +290,18 @@ fn a_step_names_the_caller_that_took_it_and_nobody_else() {
         ("service/recovery", ""),
         ("operator/somebody", ""),
     ] {
-        let step = StoredStep {
-            state: ApplicationState::Issued,
-            change_time: fixtures::now(),
-            actor: actor.to_owned(),
-        };
+        let step = step(ApplicationState::Issued, actor, 0);
         assert_eq!(step_to_pb(&step).actor, named);
     }
 }
 
 #[test]
 fn an_application_names_its_certificate_once_issued() {
-    let step = |state, seconds| StoredStep {
-        state,
-        change_time: fixtures::now() + jiff::SignedDuration::from_secs(seconds),
-        actor: "callers/window".to_owned(),
-    };
+    let step = |state, seconds| step(state, "callers/window", seconds);
     let mut stored = StoredApplication {
         id: ID.parse().unwrap(),
         state: ApplicationState::Issuing,
-        content: content(),
+        content: (&content()).into(),
         certificate_id: ID.replace("8057", "8058").parse().unwrap(),
         history: vec![
             step(ApplicationState::Issuing, 0),
@@ -300,9 +309,12 @@ fn an_application_names_its_certificate_once_issued() {
         ],
         create_time: fixtures::now(),
         update_time: fixtures::now(),
+        pay_until: None,
+        version: 7,
     };
     let shown = application_to_pb(&stored);
     assert_eq!(shown.enrollment_certificate, "");
+    assert_eq!(shown.etag, "7");
     assert_eq!(shown.state(), pb::ApplicationState::Issuing);
     stored.state = ApplicationState::Issued;
     let shown = application_to_pb(&stored);
@@ -350,6 +362,7 @@ fn a_certificate_carries_its_signed_document_and_its_last_day() {
         expire_time: content.valid_until.end_exclusive(),
         revocation: None,
         superseded_by: None,
+        supersedes: None,
         update_time: fixtures::now(),
         version: 2,
         content,

@@ -2,11 +2,21 @@
 
 use gavah_api::v1 as pb;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateService;
+use gavah_domain::application::ApplicationAction;
 use tonic::{Request, Response, Status};
 
 use super::{Services, reply, split};
-use crate::app::certificates;
-use crate::convert::{certificate, change};
+use crate::app::certificates::{self, Issued};
+use crate::convert::{application, certificate, change};
+
+fn told(done: Option<&Issued>) -> Option<pb::EnrollmentCertificateApplication> {
+    done.map(|done| certificate::application_to_pb(&done.application))
+}
+
+fn document(done: Option<&Issued>) -> Option<pb::EnrollmentCertificate> {
+    let stored = done.and_then(|done| done.certificate.as_ref());
+    stored.map(certificate::certificate_to_pb)
+}
 
 #[tonic::async_trait]
 impl EnrollmentCertificateService for Services {
@@ -18,14 +28,109 @@ impl EnrollmentCertificateService for Services {
         let act = async {
             let input = certificate::create_application(message, &self.app.known(&call))?;
             let issued = certificates::apply(&self.app, &call, input).await?;
-            let stored = issued
-                .as_ref()
-                .and_then(|issued| issued.certificate.as_ref());
             Ok(pb::CreateEnrollmentCertificateApplicationResponse {
-                enrollment_certificate: stored.map(certificate::certificate_to_pb),
-                application: issued
-                    .as_ref()
-                    .map(|issued| certificate::application_to_pb(&issued.application)),
+                enrollment_certificate: document(issued.as_ref()),
+                application: told(issued.as_ref()),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn update_enrollment_certificate_application(
+        &self,
+        request: Request<pb::UpdateEnrollmentCertificateApplicationRequest>,
+    ) -> Result<Response<pb::UpdateEnrollmentCertificateApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = application::update(message, &self.app.known(&call))?;
+            let done = certificates::stages::update(&self.app, &call, input).await?;
+            Ok(pb::UpdateEnrollmentCertificateApplicationResponse {
+                application: told(done.as_ref()),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn submit_enrollment_certificate_application(
+        &self,
+        request: Request<pb::SubmitEnrollmentCertificateApplicationRequest>,
+    ) -> Result<Response<pb::SubmitEnrollmentCertificateApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = application::submit(message)?;
+            let action = ApplicationAction::Submit;
+            let done = certificates::stages::by_window(&self.app, &call, action, input).await?;
+            Ok(pb::SubmitEnrollmentCertificateApplicationResponse {
+                application: told(done.as_ref()),
+                enrollment_certificate: document(done.as_ref()),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn cancel_enrollment_certificate_application(
+        &self,
+        request: Request<pb::CancelEnrollmentCertificateApplicationRequest>,
+    ) -> Result<Response<pb::CancelEnrollmentCertificateApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = application::cancel(message)?;
+            let action = ApplicationAction::Cancel;
+            let done = certificates::stages::by_window(&self.app, &call, action, input).await?;
+            Ok(pb::CancelEnrollmentCertificateApplicationResponse {
+                application: told(done.as_ref()),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn record_university_decision(
+        &self,
+        request: Request<pb::RecordUniversityDecisionRequest>,
+    ) -> Result<Response<pb::RecordUniversityDecisionResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = application::university_decision(message, &self.app.known(&call))?;
+            let done = certificates::stages::decide(&self.app, &call, input).await?;
+            Ok(pb::RecordUniversityDecisionResponse {
+                application: told(done.as_ref()),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn record_organization_decision(
+        &self,
+        request: Request<pb::RecordOrganizationDecisionRequest>,
+    ) -> Result<Response<pb::RecordOrganizationDecisionResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = application::organization_decision(message)?;
+            let done = certificates::stages::decide(&self.app, &call, input).await?;
+            Ok(pb::RecordOrganizationDecisionResponse {
+                application: told(done.as_ref()),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn correct_enrollment_certificate(
+        &self,
+        request: Request<pb::CorrectEnrollmentCertificateRequest>,
+    ) -> Result<Response<pb::CorrectEnrollmentCertificateResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = application::correct(message)?;
+            let done = certificates::correct::correct(&self.app, &call, input).await?;
+            Ok(pb::CorrectEnrollmentCertificateResponse {
+                application: told(done.as_ref()),
+                enrollment_certificate: document(done.as_ref()),
             })
         };
         let result = act.await;

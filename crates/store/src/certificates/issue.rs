@@ -8,21 +8,18 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFil
 use uuid::Uuid;
 
 use super::rows::{content_json, get};
+use super::application::{NewStep, Put, put_steps, steps_so_far};
 use super::{
-    COLLECTION, Intent, IssueCertificate, Recorded, Signed, StoredCertificate, application_name,
-    name,
+    Intent, IssueCertificate, Recorded, Signed, StoredCertificate, application_name, name,
 };
-use crate::claim::{claim, resource_id};
-use crate::entity::{
-    application_step, certificate_application, enrollment_certificate, serial_counter,
-};
+use crate::claim::claim;
+use crate::entity::{certificate_application, enrollment_certificate, serial_counter};
 use crate::tx::Done;
-use crate::{Act, ActContext, Claimed, Issue, Store, StoreError};
+use crate::{Act, ActContext, Claimed, Store, StoreError};
 
 impl Store {
     /// Transaction 1: claim, application, intent with the bytes to sign, audit
-    /// entry and event for →ISSUING. `Replayed` says that an earlier call recorded
-    /// it: its certificate's id.
+    /// entry and event for →ISSUING.
     ///
     /// # Errors
     ///
@@ -31,55 +28,49 @@ impl Store {
         &self,
         context: &ActContext,
         issue: &IssueCertificate<'_>,
-    ) -> Result<Issue<Intent>, StoreError> {
+    ) -> Result<Intent, StoreError> {
         self.run_tx("record_intent", |tx, _| {
             Box::pin(async move {
-                if let Some(claimed) = claim(tx, context, &name(issue.id), "").await? {
+                let resource = match issue.application {
+                    Some(change) => application_name(change.id),
+                    None => name(issue.id),
+                };
+                if let Some(claimed) = claim(tx, context, &resource, "").await? {
                     return Ok(Done::Abandon(match claimed {
-                        Claimed::Replay { resource, .. } => {
-                            Issue::Replayed(Intent::Earlier(resource_id(&resource, COLLECTION)?))
-                        }
-                        Claimed::Reused => Issue::RequestIdReused,
+                        Claimed::Replay { resource, .. } => Intent::Earlier(resource),
+                        Claimed::Reused => Intent::RequestIdReused,
                     }));
                 }
-                if !put_application(tx, context, issue).await? {
-                    let open = certificate_application::Entity::find()
-                        .filter(
-                            certificate_application::Column::OpenKey.eq(issue.open_key.as_str()),
-                        )
-                        .one(tx)
-                        .await?
-                        .ok_or(StoreError::Conflict)?;
-                    return Ok(Done::Abandon(Issue::AlreadyIssued { id: open.id }));
+                let put = match issue.application {
+                    Some(change) => self.put_application(tx, context, change).await?,
+                    None => self.put_decided(tx, context, issue).await?,
+                };
+                match put {
+                    Put::Done => {}
+                    Put::OpenExists(id) => return Ok(Done::Abandon(Intent::OpenExists(id))),
+                    Put::Moved => return Ok(Done::Abandon(Intent::Moved)),
                 }
                 let serial = next_serial(tx, JalaliDate::of(issue.issue_time).year()).await?;
                 let payload =
                     (issue.payload)(serial).ok_or(StoreError::Corrupt("certificate payload"))?;
                 if !put_intent(tx, issue, serial, &payload).await? {
-                    return Ok(Done::Abandon(Issue::CodeTaken));
+                    return Ok(Done::Abandon(Intent::CodeTaken));
                 }
-                let act = Act {
-                    resource: application_name(issue.application_id),
-                    action: "CREATE",
-                    to: ApplicationState::Issuing.as_str().to_owned(),
-                    subject_hash: issue.subject_hash.clone(),
-                    institution_code: issue.content.program.institution.as_str().to_owned(),
-                    ..Act::default()
-                };
-                self.append(tx, context, act).await?;
-                Ok(Done::Commit(Issue::Issued(Intent::Recorded(Recorded {
+                Ok(Done::Commit(Intent::Recorded(Recorded {
                     id: issue.id,
                     key_id: issue.key_id.clone(),
                     payload,
                     subject_hash: issue.subject_hash.clone(),
-                }))))
+                })))
             })
         })
         .await
     }
 
-    /// Transaction 2: the signed result, audit entry and event for →ISSUED. The
-    /// loser of a race gets the stored result.
+    /// Transaction 2: the signed result, audit entry and event for →ISSUED, and with
+    /// them the end of the certificate that it replaces. The loser of a race gets the
+    /// stored result. `None` when the certificate to replace is no longer active: then
+    /// there is nothing to replace.
     ///
     /// # Errors
     ///
@@ -88,7 +79,7 @@ impl Store {
         &self,
         context: &ActContext,
         signed: &Signed,
-    ) -> Result<StoredCertificate, StoreError> {
+    ) -> Result<Option<StoredCertificate>, StoreError> {
         self.run_tx("finish_certificate", |tx, _| {
             Box::pin(async move {
                 use enrollment_certificate::Column;
@@ -107,15 +98,88 @@ impl Store {
                     .await?;
                 let stored = get(tx, signed.id).await?;
                 if finished.rows_affected == 0 {
-                    return Ok(Done::Abandon(stored));
+                    return Ok(Done::Abandon(Some(stored)));
+                }
+                if let Some(old) = stored.supersedes
+                    && !self.supersede(tx, context, old, signed).await?
+                {
+                    return Ok(Done::Abandon(None));
                 }
                 leave_issuing(tx, context, &stored, ApplicationState::Issued).await?;
                 let act = issuing_act(&stored, ApplicationState::Issued, &signed.subject_hash);
                 self.append(tx, context, act).await?;
-                Ok(Done::Commit(stored))
+                Ok(Done::Commit(Some(stored)))
             })
         })
         .await
+    }
+
+    /// Ends an active certificate in favour of a new one; `false` when it is not active.
+    async fn supersede(
+        &self,
+        tx: &DatabaseTransaction,
+        context: &ActContext,
+        old: Uuid,
+        new: &Signed,
+    ) -> Result<bool, StoreError> {
+        use enrollment_certificate::Column;
+        let (active, superseded) = (DocumentState::Active, DocumentState::Superseded);
+        let updated = enrollment_certificate::Entity::update_many()
+            .col_expr(Column::State, Expr::value(superseded.as_str()))
+            .col_expr(Column::SupersededBy, Expr::value(new.id))
+            .col_expr(
+                Column::UpdateTime,
+                Expr::value(context.now.as_microsecond()),
+            )
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .filter(Column::Id.eq(old))
+            .filter(Column::State.eq(active.as_str()))
+            .filter(Column::SignedDocument.is_not_null())
+            .exec(tx)
+            .await?;
+        if updated.rows_affected == 0 {
+            return Ok(false);
+        }
+        let stored = get(tx, old).await?;
+        let act = Act {
+            resource: name(old),
+            action: "SUPERSEDE",
+            from: active.as_str().to_owned(),
+            to: superseded.as_str().to_owned(),
+            subject_hash: new.subject_hash.clone(),
+            institution_code: stored.content.program.institution.as_str().to_owned(),
+            ..Act::default()
+        };
+        self.append(tx, context, act).await?;
+        Ok(true)
+    }
+
+    /// The rows, audit entry and event of an application that is decided in the call that
+    /// makes it.
+    async fn put_decided(
+        &self,
+        tx: &DatabaseTransaction,
+        context: &ActContext,
+        issue: &IssueCertificate<'_>,
+    ) -> Result<Put, StoreError> {
+        if !insert_decided(tx, context, issue).await? {
+            let open = certificate_application::Entity::find()
+                .filter(certificate_application::Column::OpenKey.eq(issue.open_key.as_str()))
+                .one(tx)
+                .await?
+                .ok_or(StoreError::Conflict)?;
+            return Ok(Put::OpenExists(open.id));
+        }
+        let act = Act {
+            resource: application_name(issue.application_id),
+            action: "CREATE",
+            to: ApplicationState::Issuing.as_str().to_owned(),
+            subject_hash: issue.subject_hash.clone(),
+            institution_code: issue.content.program.institution.as_str().to_owned(),
+            ..Act::default()
+        };
+        self.append(tx, context, act).await?;
+        Ok(Put::Done)
     }
 }
 
@@ -147,23 +211,24 @@ async fn next_serial(tx: &DatabaseTransaction, year: i32) -> Result<Serial, Stor
         .ok_or(StoreError::Corrupt("serial_counter.next_number"))
 }
 
-async fn put_application(
+async fn insert_decided(
     tx: &DatabaseTransaction,
     context: &ActContext,
     issue: &IssueCertificate<'_>,
 ) -> Result<bool, StoreError> {
     let now = issue.issue_time.as_microsecond();
-    let state = ApplicationState::Issuing.as_str().to_owned();
     let inserted = certificate_application::Entity::insert(certificate_application::ActiveModel {
         id: Set(issue.application_id),
         institution_code: Set(issue.content.program.institution.as_str().to_owned()),
         person_key: Set(issue.content.subject.person_id.key()),
         open_key: Set(Some(issue.open_key.clone())),
-        state: Set(state.clone()),
+        state: Set(ApplicationState::Issuing.as_str().to_owned()),
         content: Set(content_json(&issue.content)?),
         certificate_id: Set(issue.id),
         create_time: Set(now),
         update_time: Set(now),
+        version: Set(1),
+        pay_until: Set(None),
     })
     .on_conflict(OnConflict::new().do_nothing().to_owned())
     .exec_without_returning(tx)
@@ -171,15 +236,8 @@ async fn put_application(
     if inserted == 0 {
         return Ok(false);
     }
-    application_step::Entity::insert(application_step::ActiveModel {
-        application_id: Set(issue.application_id),
-        step: Set(0),
-        state: Set(state),
-        change_time: Set(now),
-        actor: Set(context.actor.clone()),
-    })
-    .exec_without_returning(tx)
-    .await?;
+    let step = NewStep::by_caller(ApplicationState::Issuing, "CREATE");
+    put_steps(tx, context, issue.application_id, 0, &[step]).await?;
     Ok(true)
 }
 
@@ -208,6 +266,7 @@ async fn put_intent(
         revocation: Set(None),
         remark: Set(None),
         superseded_by: Set(None),
+        supersedes: Set(issue.content.replaces),
         update_time: Set(issue.issue_time.as_microsecond()),
         version: Set(1),
     })
@@ -230,6 +289,7 @@ pub(super) async fn leave_issuing(
         .col_expr(Column::State, Expr::value(state.as_str()))
         .col_expr(Column::OpenKey, Expr::value(None::<String>))
         .col_expr(Column::UpdateTime, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(certificate.application_id))
         .filter(Column::State.eq(ApplicationState::Issuing.as_str()))
         .exec(tx)
@@ -237,17 +297,13 @@ pub(super) async fn leave_issuing(
     if updated.rows_affected == 0 {
         return Err(StoreError::Corrupt("certificate_application.state"));
     }
-    application_step::Entity::insert(application_step::ActiveModel {
-        application_id: Set(certificate.application_id),
-        step: Set(1),
-        state: Set(state.as_str().to_owned()),
-        change_time: Set(now),
-        actor: Set(context.actor.clone()),
-    })
-    .exec_without_returning(tx)
-    .await?;
-    Ok(())
+    let first = steps_so_far(tx, certificate.application_id).await?;
+    let step = NewStep::by_caller(state, FINISH);
+    put_steps(tx, context, certificate.application_id, first, &[step]).await
 }
+
+/// The act by which an application leaves ISSUING.
+const FINISH: &str = "FINISH";
 
 pub(super) fn issuing_act(
     stored: &StoredCertificate,
@@ -256,7 +312,7 @@ pub(super) fn issuing_act(
 ) -> Act {
     Act {
         resource: application_name(stored.application_id),
-        action: "FINISH",
+        action: FINISH,
         from: ApplicationState::Issuing.as_str().to_owned(),
         to: to.as_str().to_owned(),
         subject_hash: subject_hash.to_owned(),

@@ -2,6 +2,7 @@
 //! changes: record the intent with the exact bytes to sign, sign outside any
 //! transaction, record the signed result.
 
+mod application;
 mod change;
 mod issue;
 mod recover;
@@ -9,6 +10,7 @@ mod rows;
 
 use std::fmt;
 
+use gavah_domain::application::Remark;
 use gavah_domain::certificate::{ApplicationState, Purpose, RequestType, Serial};
 use gavah_domain::document::DocumentState;
 use gavah_domain::program::Program;
@@ -20,6 +22,9 @@ use uuid::Uuid;
 
 use crate::StoredRevocation;
 
+pub use application::{
+    ApplicationChange, ApplicationContent, ApplicationOutcome, NewStep, Paper,
+};
 pub(crate) use rows::{read_application, read_certificate, steps_of};
 
 /// What a certificate and its application say; never changes.
@@ -47,6 +52,10 @@ pub struct CertificateContent {
     pub quote: Quote,
     /// The workflow version.
     pub workflow_version: String,
+    /// The certificate that it replaces.
+    pub replaces: Option<Uuid>,
+    /// The paper that it confirms.
+    pub paper: Option<Paper>,
 }
 
 /// A certificate ready to be recorded as an intent.
@@ -57,6 +66,9 @@ pub struct IssueCertificate<'a> {
     pub application_id: Uuid,
     /// The code, freshly drawn.
     pub code: ValidityCode,
+    /// The application that was or is decided in stages; unset for one that is made and decided
+    /// here.
+    pub application: Option<&'a ApplicationChange>,
     /// Key under which only one application may be open.
     pub open_key: String,
     /// What it says.
@@ -130,6 +142,14 @@ pub struct StoredStep {
     pub change_time: Timestamp,
     /// Resource name of who acted.
     pub actor: String,
+    /// Who decided, as the caller named them; empty when nobody did.
+    pub decider: String,
+    /// Keyed hash of who decided; empty when nobody did.
+    pub decider_hash: String,
+    /// Why; empty when not told.
+    pub reason: String,
+    /// What is to be mended.
+    pub remarks: Vec<Remark>,
 }
 
 /// An application as stored.
@@ -140,8 +160,8 @@ pub struct StoredApplication {
     /// State.
     pub state: ApplicationState,
     /// What it asks for.
-    pub content: CertificateContent,
-    /// Resource id of its certificate.
+    pub content: ApplicationContent,
+    /// Resource id that its certificate has or will have.
     pub certificate_id: Uuid,
     /// History, oldest first.
     pub history: Vec<StoredStep>,
@@ -149,6 +169,10 @@ pub struct StoredApplication {
     pub create_time: Timestamp,
     /// When it was last changed.
     pub update_time: Timestamp,
+    /// Until when it can be paid, while it waits for that.
+    pub pay_until: Option<Timestamp>,
+    /// Counts its changes.
+    pub version: i64,
 }
 
 /// A certificate as stored.
@@ -178,19 +202,30 @@ pub struct StoredCertificate {
     pub revocation: Option<StoredRevocation>,
     /// The certificate that replaced it.
     pub superseded_by: Option<Uuid>,
+    /// The certificate that it replaced.
+    pub supersedes: Option<Uuid>,
     /// When it was last changed.
     pub update_time: Timestamp,
     /// Counts its changes.
     pub version: i64,
 }
 
-/// What transaction 1 recorded.
+/// What transaction 1 came to.
 #[derive(Debug)]
 pub enum Intent {
     /// A new intent, ready to be signed.
     Recorded(Recorded),
-    /// An earlier call's certificate, by its id.
-    Earlier(Uuid),
+    /// What the request_id stands for already: the resource name of a certificate or
+    /// of an application.
+    Earlier(String),
+    /// The request_id stands for another request.
+    RequestIdReused,
+    /// Another application like it is open.
+    OpenExists(Uuid),
+    /// The application has changed since it was read.
+    Moved,
+    /// The drawn code is taken.
+    CodeTaken,
 }
 
 /// Prints nothing: it is about a student as a whole.

@@ -10,7 +10,8 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{CertificateContent, StoredApplication, StoredCertificate, StoredStep};
+use super::application::{application_content, remarks_read};
+use super::{CertificateContent, Paper, StoredApplication, StoredCertificate, StoredStep};
 use crate::codes::revocation_read;
 use crate::content::{ProgramJson, QuoteJson, SubjectJson, from_json, instant, known, to_json};
 use crate::entity::{application_step, certificate_application, enrollment_certificate};
@@ -29,6 +30,35 @@ struct CertificateJson {
     valid_until: i32,
     quote: QuoteJson,
     workflow: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paper: Option<PaperJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PaperJson {
+    number: String,
+    issue_date: i32,
+}
+
+impl From<&Paper> for PaperJson {
+    fn from(paper: &Paper) -> Self {
+        Self {
+            number: paper.number.clone(),
+            issue_date: paper.issue_date.as_i32(),
+        }
+    }
+}
+
+impl PaperJson {
+    pub(super) fn read(self) -> Result<Paper, StoreError> {
+        Ok(Paper {
+            number: self.number,
+            issue_date: JalaliDate::from_i32(self.issue_date)
+                .map_err(|_| StoreError::Corrupt("paper"))?,
+        })
+    }
 }
 
 impl Store {
@@ -53,16 +83,8 @@ impl Store {
     ///
     /// [`StoreError`].
     pub async fn application(&self, id: Uuid) -> Result<Option<StoredApplication>, StoreError> {
-        self.read("get_application", async {
-            let row = certificate_application::Entity::find_by_id(id)
-                .one(&self.inner.db)
-                .await?;
-            let Some(row) = row else { return Ok(None) };
-            let mut steps = steps_of(&self.inner.db, std::slice::from_ref(&row)).await?;
-            let history = steps.remove(&row.id).unwrap_or_default();
-            read_application(row, history).map(Some)
-        })
-        .await
+        self.read("get_application", application_in(&self.inner.db, id))
+            .await
     }
 
     /// Whether an application with this key is open, for checks without effect.
@@ -93,6 +115,20 @@ pub(super) async fn get(
     read_certificate(row)
 }
 
+/// An application with its history.
+pub(super) async fn application_in(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<StoredApplication>, StoreError> {
+    let row = certificate_application::Entity::find_by_id(id)
+        .one(db)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut steps = steps_of(db, std::slice::from_ref(&row)).await?;
+    let history = steps.remove(&row.id).unwrap_or_default();
+    read_application(row, history).map(Some)
+}
+
 pub(super) fn content_json(content: &CertificateContent) -> Result<String, StoreError> {
     to_json(&CertificateJson {
         request_type: content.request_type.as_str().to_owned(),
@@ -106,6 +142,8 @@ pub(super) fn content_json(content: &CertificateContent) -> Result<String, Store
         valid_until: content.valid_until.as_i32(),
         quote: (&content.quote).into(),
         workflow: content.workflow_version.clone(),
+        replaces: content.replaces.map(|id| id.to_string()),
+        paper: content.paper.as_ref().map(PaperJson::from),
     })
 }
 
@@ -124,6 +162,11 @@ fn content_read(stored: &str) -> Result<CertificateContent, StoreError> {
             .map_err(|_| StoreError::Corrupt("certificate valid_until"))?,
         quote: json.quote.read()?,
         workflow_version: json.workflow,
+        replaces: json
+            .replaces
+            .map(|id| known(&id, "certificate replaces"))
+            .transpose()?,
+        paper: json.paper.map(PaperJson::read).transpose()?,
     })
 }
 
@@ -145,6 +188,7 @@ pub(crate) fn read_certificate(
         expire_time: instant(row.expire_time)?,
         revocation: row.revocation.as_deref().map(revocation_read).transpose()?,
         superseded_by: row.superseded_by,
+        supersedes: row.supersedes,
         update_time: instant(row.update_time)?,
         version: row.version,
     })
@@ -169,6 +213,10 @@ pub(crate) async fn steps_of(
                 state: known(&row.state, "application_step.state")?,
                 change_time: instant(row.change_time)?,
                 actor: row.actor,
+                decider: row.decider,
+                decider_hash: row.decider_hash,
+                reason: row.reason,
+                remarks: remarks_read(&row.remarks)?,
             });
     }
     Ok(steps)
@@ -181,10 +229,12 @@ pub(crate) fn read_application(
     Ok(StoredApplication {
         id: row.id,
         state: known(&row.state, "certificate_application.state")?,
-        content: content_read(&row.content)?,
+        content: application_content(&row.content)?,
         certificate_id: row.certificate_id,
         history,
         create_time: instant(row.create_time)?,
         update_time: instant(row.update_time)?,
+        pay_until: row.pay_until.map(instant).transpose()?,
+        version: row.version,
     })
 }

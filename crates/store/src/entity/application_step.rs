@@ -18,6 +18,14 @@ pub struct Model {
     pub change_time: i64,
     /// Resource name of the caller that acted.
     pub actor: String,
+    /// Who decided there, as the caller names them; empty when nobody did.
+    pub decider: String,
+    /// Keyed hash of who decided; empty when nobody did.
+    pub decider_hash: String,
+    /// Why, empty when not told.
+    pub reason: String,
+    /// What is to be mended, JSON.
+    pub remarks: String,
 }
 
 impl std::fmt::Debug for Model {

@@ -17,7 +17,7 @@ pub struct Model {
     pub open_key: Option<String>,
     /// State.
     pub state: String,
-    /// Immutable content, JSON.
+    /// What it says, JSON.
     pub content: String,
     /// The certificate.
     pub certificate_id: Uuid,
@@ -25,6 +25,10 @@ pub struct Model {
     pub create_time: i64,
     /// Last changed, UTC microseconds.
     pub update_time: i64,
+    /// Counts the changes of the row; the etag.
+    pub version: i64,
+    /// Until when it can be paid, UTC microseconds; set while it waits for that.
+    pub pay_until: Option<i64>,
 }
 
 impl std::fmt::Debug for Model {

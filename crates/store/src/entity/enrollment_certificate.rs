@@ -43,6 +43,8 @@ pub struct Model {
     pub remark: Option<String>,
     /// The document that replaced it.
     pub superseded_by: Option<Uuid>,
+    /// The document that it replaces.
+    pub supersedes: Option<Uuid>,
     /// Last changed, UTC microseconds.
     pub update_time: i64,
     /// Counts the changes of the row; the etag.

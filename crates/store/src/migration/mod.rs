@@ -12,6 +12,7 @@ mod m0001_ground;
 mod m0002_changes_of_documents;
 mod m0003_audit_without_references;
 mod m0004_issuance_pause;
+mod m0005_staged_applications;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_changes_of_documents::Migration),
             Box::new(m0003_audit_without_references::Migration),
             Box::new(m0004_issuance_pause::Migration),
+            Box::new(m0005_staged_applications::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use gavah_domain::certificate::RequestType;
+use gavah_domain::certificate::{Purpose, RequestType};
 use gavah_domain::institution::InstitutionType;
 use gavah_domain::service::{AgreementState, PaymentPosition, ServiceCallState, ServiceKind};
 use gavah_domain::validity::DocumentKind;
@@ -111,13 +111,26 @@ fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
     wrong.unless(service.is_ok(), || format!("{at}.service"));
     let position = workflow.rules.payment_position.parse::<PaymentPosition>();
     wrong.unless(position.is_ok(), || format!("{at}.rules.payment_position"));
-    // The service has no reviews: a workflow that asks for one must not be run
+    let rules = &workflow.rules;
+    // Validity codes have no reviews: a workflow that asks for one must not be run
     // as if it did not.
-    wrong.unless(workflow.rules.auto_confirm, || {
+    let reviews = service != Ok(ServiceKind::ValidityCode);
+    wrong.unless(reviews || !rules.university_review, || {
+        format!("{at}.rules.university_review")
+    });
+    wrong.unless(reviews || !rules.organization_review, || {
+        format!("{at}.rules.organization_review")
+    });
+    // Otherwise nothing could ever be confirmed.
+    wrong.unless(rules.auto_confirm || (reviews && rules.university_review), || {
         format!("{at}.rules.auto_confirm")
     });
-    wrong.unless(!workflow.rules.organization_review, || {
-        format!("{at}.rules.organization_review")
+    wrong.unless(rules.organization_review_percent <= 100, || {
+        format!("{at}.rules.organization_review_percent")
+    });
+    let mut purposes = rules.outlives_enrollment.iter();
+    wrong.unless(purposes.all(|it| it.parse::<Purpose>().is_ok()), || {
+        format!("{at}.rules.outlives_enrollment")
     });
 }
 

@@ -10,8 +10,8 @@ use sea_orm::{
 };
 
 use super::check::TARIFF_ROWS_MAX;
-use super::{AgreementSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed, WorkflowSeed};
-use crate::content::to_json;
+use super::{AgreementSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed};
+use crate::content::{from_json, to_json};
 use crate::entity::{agreement, service_call, tariff_row, tariff_year, term, workflow_version};
 use crate::registry::bump;
 use crate::tx::Done;
@@ -19,7 +19,7 @@ use crate::{Act, ActContext, Store, StoreError};
 
 impl Store {
     /// Loads a checked seed in one transaction: rows with a known id are
-    /// replaced, a tariff year is replaced whole.
+    /// replaced, a tariff year is replaced whole; a workflow version never changes.
     ///
     /// # Errors
     ///
@@ -32,8 +32,12 @@ impl Store {
                 for term in &seed.term {
                     put(tx, term_row(term)?).await?;
                 }
-                for workflow in &seed.workflow {
-                    put(tx, workflow_row(workflow)?).await?;
+                for (index, workflow) in seed.workflow.iter().enumerate() {
+                    if !publish(tx, workflow).await? {
+                        return Err(unknown(format!(
+                            "workflow[{index}] is published with other rules"
+                        )));
+                    }
                 }
                 for (index, call) in seed.call.iter().enumerate() {
                     let workflow = workflow_version::Entity::find_by_id(call.workflow.as_str());
@@ -96,7 +100,19 @@ where
     Ok(())
 }
 
-/// An entry that refers to one that is neither in the file nor stored.
+/// Publishes a workflow version. It never changes from then on, because documents
+/// were issued under it; `false` when it would.
+async fn publish(tx: &DatabaseTransaction, new: &WorkflowSeed) -> Result<bool, StoreError> {
+    let published = workflow_version::Entity::find_by_id(new.id.as_str());
+    let Some(published) = published.one(tx).await? else {
+        put(tx, workflow_row(new)?).await?;
+        return Ok(true);
+    };
+    let rules: WorkflowRules = from_json(&published.rules, "workflow_version.rules")?;
+    Ok(published.service == new.service && rules == new.rules)
+}
+
+/// An entry that does not go with what is stored.
 fn unknown(place: String) -> StoreError {
     StoreError::Config(SeedError(vec![place]).to_string())
 }

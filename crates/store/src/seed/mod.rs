@@ -63,7 +63,7 @@ pub struct WorkflowSeed {
 }
 
 /// The rules of a workflow version.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowRules {
     /// Whether a fresh record confirms an application.
@@ -76,10 +76,23 @@ pub struct WorkflowRules {
     pub certificate_extra_days: u16,
     /// Longest validity of a certificate, in Jalali months.
     pub certificate_max_months: u8,
+    /// Whether the institution reviews what a record does not confirm.
+    #[serde(default)]
+    pub university_review: bool,
     /// Whether the Organization reviews.
     pub organization_review: bool,
+    /// Of how many in a hundred; all when left out.
+    #[serde(default = "all")]
+    pub organization_review_percent: u8,
+    /// Purposes whose certificates outlive the enrollment.
+    #[serde(default)]
+    pub outlives_enrollment: Vec<String>,
     /// Where payment stands: BEFORE_ISSUE.
     pub payment_position: String,
+}
+
+const fn all() -> u8 {
+    100
 }
 
 impl WorkflowRules {
@@ -96,7 +109,14 @@ impl WorkflowRules {
             require_prior_qualification: self.require_prior_qualification,
             certificate_extra_days: self.certificate_extra_days,
             certificate_max_months: self.certificate_max_months,
+            university_review: self.university_review,
             organization_review: self.organization_review,
+            organization_review_percent: self.organization_review_percent,
+            outlives_enrollment: self
+                .outlives_enrollment
+                .iter()
+                .map(|purpose| known(purpose, "workflow outlives_enrollment"))
+                .collect::<Result<_, _>>()?,
             payment_position: known(&self.payment_position, "workflow payment_position")?,
         })
     }

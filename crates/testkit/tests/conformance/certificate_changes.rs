@@ -33,7 +33,7 @@ async fn what_is_not_issued_yet_cannot_be_changed(store: TestStore) {
         .finish_certificate(&context, &sign(recorded, ""))
         .await
         .unwrap();
-    assert!(stored.signed_document.is_some());
+    assert!(stored.unwrap().signed_document.is_some());
     let missing = store
         .change_certificate(
             &call("Change", after(1)),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gavah_domain::certificate::{ApplicationState, Serial};
 use gavah_domain::document::DocumentState;
 use gavah_store::{
-    ActContext, CertificateFilter, Claimed, Intent, Issue, IssueCertificate, PageKey, Recorded,
+    ActContext, CertificateFilter, Claimed, Intent, IssueCertificate, PageKey, Recorded,
     Scope, Signed, StoreError, StoredCertificate,
 };
 use gavah_testkit::fixtures::{self, after, call, now, operator, with_other_body};
@@ -46,9 +46,13 @@ pub(crate) async fn recorded(
     issue: &IssueCertificate<'_>,
 ) -> Recorded {
     match store.record_intent(context, issue).await.unwrap() {
-        Issue::Issued(Intent::Recorded(recorded)) => recorded,
+        Intent::Recorded(recorded) => recorded,
         other => panic!("not recorded: {other:?}"),
     }
+}
+
+pub(crate) fn certificate_name(id: Uuid) -> String {
+    format!("enrollmentCertificates/{id}")
 }
 
 /// "Signs" by appending a mark, so that tests see which bytes were signed by whom.
@@ -66,6 +70,7 @@ pub(crate) async fn issued(store: &TestStore, institution: &str) -> StoredCertif
         .finish_certificate(&context, &sign(recorded, ""))
         .await
         .unwrap()
+        .unwrap()
 }
 
 pub(crate) fn everything() -> CertificateFilter {
@@ -82,7 +87,7 @@ async fn another_body_under_the_same_request_id_records_nothing(store: TestStore
     let reused = store
         .record_intent(&with_other_body(&context), &issue(HOME))
         .await;
-    assert!(matches!(reused, Ok(Issue::RequestIdReused)));
+    assert!(matches!(reused, Ok(Intent::RequestIdReused)));
     assert_eq!(store.count("enrollment_certificate").await, 1);
     assert_eq!(store.acts().await, acts);
 }
@@ -96,7 +101,7 @@ async fn a_second_open_application_is_refused_and_names_the_first(store: TestSto
     second.open_key = first.open_key.clone();
     let later = call("IssueCertificate", after(1));
     let refused = store.record_intent(&later, &second).await.unwrap();
-    assert!(matches!(refused, Issue::AlreadyIssued { id } if id == first.application_id));
+    assert!(matches!(refused, Intent::OpenExists(id) if id == first.application_id));
     assert_eq!(store.claimed(later.claim.as_ref().unwrap()).await, Ok(None));
     assert_eq!(store.application(second.application_id).await, Ok(None));
     assert_eq!(store.application_open(&first.open_key).await, Ok(true));
@@ -117,7 +122,7 @@ async fn digits_that_are_taken_give_the_serial_number_back(store: TestStore) {
     second.code = first.code;
     let context = call("IssueCertificate", now());
     let taken = store.record_intent(&context, &second).await.unwrap();
-    assert!(matches!(taken, Issue::CodeTaken));
+    assert!(matches!(taken, Intent::CodeTaken));
     assert_eq!(store.application_open(&second.open_key).await, Ok(false));
     assert_eq!(store.count("application_step").await, 1);
     second.code = issue(HOME).code;
@@ -248,6 +253,7 @@ async fn a_signed_certificate_is_issued_whole(store: TestStore) {
     let stored = store
         .finish_certificate(&later, &sign(recorded, "+signed"))
         .await
+        .unwrap()
         .unwrap();
     let document = [bytes(stored.serial), b"+signed".to_vec()].concat();
     assert_eq!(stored.signed_document, Some(document));
@@ -300,13 +306,13 @@ async fn a_replay_names_the_certificate_before_and_after_it_is_signed(store: Tes
     let recorded = recorded(&store, &context, &first).await;
     let acts = store.acts().await;
     let before = store.record_intent(&context, &second).await.unwrap();
-    assert!(matches!(before, Issue::Replayed(Intent::Earlier(id)) if id == first.id));
+    assert!(matches!(before, Intent::Earlier(name) if name == certificate_name(first.id)));
     store
         .finish_certificate(&context, &sign(recorded, ""))
         .await
         .unwrap();
     let after = store.record_intent(&context, &second).await.unwrap();
-    assert!(matches!(after, Issue::Replayed(Intent::Earlier(id)) if id == first.id));
+    assert!(matches!(after, Intent::Earlier(name) if name == certificate_name(first.id)));
     assert_eq!(store.count("enrollment_certificate").await, 1);
     assert_eq!(store.acts().await, acts + 1);
     let claimed = store
@@ -339,7 +345,7 @@ async fn serial_numbers_have_no_gaps_whatever_is_rolled_back(store: TestStore) {
     .await;
     let rolled_back = answers
         .iter()
-        .filter(|answer| matches!(answer, Issue::CodeTaken))
+        .filter(|answer| matches!(answer, Intent::CodeTaken))
         .count();
     assert_eq!(rolled_back, 7);
     let serials = "SELECT serial FROM enrollment_certificate ORDER BY serial";
@@ -382,6 +388,7 @@ async fn finishing_at_once_stores_one_signature_and_one_act(store: TestStore) {
                 .finish_certificate(&operator(after(3)), &signed)
                 .await
                 .unwrap()
+                .unwrap()
         }
     })
     .await;
@@ -402,8 +409,8 @@ async fn one_request_sent_many_times_at_once_records_one_intent(store: TestStore
             let mut issue = issue(HOME);
             issue.open_key = open_key;
             match store.record_intent(&context, &issue).await.unwrap() {
-                Issue::Issued(Intent::Recorded(recorded)) => recorded.id(),
-                Issue::Replayed(Intent::Earlier(id)) => id,
+                Intent::Recorded(recorded) => certificate_name(recorded.id()),
+                Intent::Earlier(name) => name,
                 other => panic!("{other:?}"),
             }
         }

@@ -146,6 +146,7 @@ async fn a_cancelled_intent_never_becomes_a_certificate(store: TestStore) {
         .finish_certificate(&context, &sign(slow, " too late"))
         .await
         .unwrap();
+    let late = late.unwrap();
     assert_eq!(late.signed_document, None);
     assert_eq!(late.state, DocumentState::Revoked);
     assert!(

@@ -214,6 +214,7 @@ pub(super) async fn issue_certificate(
             name_fa: "بانک نمایشی".to_owned(),
             name_en: String::new(),
         }),
+        ..Default::default()
     };
     let called = window
         .call(request, |channel, request| async move {

@@ -47,7 +47,7 @@ pub async fn get_application(
                 call,
                 input.claim.as_ref(),
                 person,
-                &content.program.institution,
+                &content.institution,
             )
         })
         .ok_or_else(|| Reason::ResourceNotFound.into())

@@ -1,0 +1,389 @@
+//! What is done to an application: changed, handed in, taken back, decided on; and the
+//! correction of a certificate.
+
+use gavah_api::v1 as pb;
+use gavah_domain::application::{ApplicationAction, Remark, parse_field_path};
+use gavah_domain::application::{REMARK_MAX_CHARS, REMARKS_MAX};
+use gavah_domain::caller::ExpertCode;
+use gavah_domain::certificate::Purpose;
+use gavah_domain::institution::InstitutionCode;
+use gavah_domain::record::Subject;
+use gavah_domain::{DisplayText, PersonId, Reason, Violations};
+use gavah_store::Paper;
+use uuid::Uuid;
+
+use super::certificate::{addressee, paper};
+use super::enums::from_pb;
+use super::head::{Head, open};
+use super::identity::{person_id, subject};
+use super::names::{self, Collection};
+use super::{Known, optional_text, required, settle, silent_debug, time, too_many};
+use crate::error::AppError;
+
+/// Greatest length of a reason, in characters.
+const REASON_MAX_CHARS: usize = 200;
+
+/// What an application says from now on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UpdateInput {
+    /// Retry key and digest.
+    pub head: Head,
+    /// Resource id.
+    pub id: Uuid,
+    /// The version the caller read, if it said so.
+    pub etag: Option<i64>,
+    /// The student as the window knows them.
+    pub subject: Subject,
+    /// Purpose.
+    pub purpose: Purpose,
+    /// Addressee in Persian.
+    pub addressee_fa: String,
+    /// Addressee in English.
+    pub addressee_en: Option<String>,
+    /// The paper to confirm.
+    pub paper: Option<Paper>,
+}
+
+/// What the window does for its subject.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ActInput {
+    /// Retry key and digest.
+    pub head: Head,
+    /// Resource id.
+    pub id: Uuid,
+    /// The version the caller read, if it said so.
+    pub etag: Option<i64>,
+    /// The subject for whom it acts.
+    pub claim: PersonId,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Who decides, as named.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// An expert of an institution.
+    Expert(InstitutionCode, ExpertCode),
+    /// An officer of the Organization.
+    Officer(ExpertCode),
+}
+
+impl Actor {
+    /// The name by which the history and the audit know them.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Expert(institution, code) => names::expert(institution, code.as_str()),
+            Self::Officer(code) => format!("officers/{}", code.as_str()),
+        }
+    }
+}
+
+/// A decision.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DecisionInput {
+    /// Retry key and digest.
+    pub head: Head,
+    /// Resource id.
+    pub id: Uuid,
+    /// The version the decider saw.
+    pub etag: i64,
+    /// What is decided.
+    pub action: ApplicationAction,
+    /// Who decides.
+    pub actor: Actor,
+    /// Who that is.
+    pub person: PersonId,
+    /// What is to be mended.
+    pub remarks: Vec<Remark>,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// A correction of a certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CorrectInput {
+    /// Retry key and digest.
+    pub head: Head,
+    /// Resource id of the wrong certificate.
+    pub id: Uuid,
+    /// The version the caller read, if it said so.
+    pub etag: Option<i64>,
+    /// The right addressee, in Persian and in English.
+    pub addressee: Option<(String, Option<String>)>,
+    /// The right purpose.
+    pub purpose: Option<Purpose>,
+}
+
+silent_debug!(UpdateInput, ActInput, Actor, DecisionInput, CorrectInput);
+
+/// Reads a change of what an application says. Whether it must have a paper is known
+/// only with the application.
+///
+/// # Errors
+///
+/// Every violation at once; then [`Reason::EtagMismatch`] for an etag no version has.
+pub fn update(
+    mut request: pb::UpdateEnrollmentCertificateApplicationRequest,
+    known: &Known<'_>,
+) -> Result<UpdateInput, AppError> {
+    let (annotated, head) = open(&mut request);
+    let mut found = Violations::default();
+    let id = found.take("name", APPLICATIONS.parse(&request.name));
+    let person = request.subject.as_ref();
+    let person = person.map(|given| subject(given, known.today()));
+    let person = required(&mut found, "subject", person);
+    let purpose = from_pb(request.purpose).ok_or(Reason::FieldRequired);
+    let purpose = found.take("purpose", purpose);
+    let to = request.addressee.as_ref().map(addressee);
+    let to = required(&mut found, "addressee", to);
+    let given = request.existing_document.as_ref().map(paper).transpose();
+    let given = found.take_nested("existing_document", given);
+    let input = (|| {
+        let (addressee_fa, addressee_en) = to?;
+        Some(UpdateInput {
+            head: head?,
+            id: id?,
+            etag: None,
+            subject: person?,
+            purpose: purpose?,
+            addressee_fa,
+            addressee_en,
+            paper: given?,
+        })
+    })();
+    let input = settle(annotated, found, input)?;
+    Ok(UpdateInput {
+        etag: time::etag(&request.etag)?,
+        ..input
+    })
+}
+
+const APPLICATIONS: Collection = Collection::EnrollmentCertificateApplications;
+
+/// Reads that an application is handed in.
+///
+/// # Errors
+///
+/// As [`update`].
+pub fn submit(
+    mut request: pb::SubmitEnrollmentCertificateApplicationRequest,
+) -> Result<ActInput, AppError> {
+    let head = open(&mut request);
+    let claim = request.subject_claim.as_ref();
+    act(head, &request.name, claim, &request.etag, "")
+}
+
+/// Reads that an application is taken back.
+///
+/// # Errors
+///
+/// As [`update`].
+pub fn cancel(
+    mut request: pb::CancelEnrollmentCertificateApplicationRequest,
+) -> Result<ActInput, AppError> {
+    let head = open(&mut request);
+    let claim = request.subject_claim.as_ref();
+    act(head, &request.name, claim, &request.etag, &request.reason)
+}
+
+fn act(
+    (annotated, head): (Violations, Option<Head>),
+    name: &str,
+    claim: Option<&pb::PersonId>,
+    etag: &str,
+    reason: &str,
+) -> Result<ActInput, AppError> {
+    let mut found = Violations::default();
+    let id = found.take("name", APPLICATIONS.parse(name));
+    let claim = required(&mut found, "subject_claim", claim.map(person_id));
+    let reason = found.take("reason", optional_text(reason, REASON_MAX_CHARS));
+    let input = (|| {
+        Some(ActInput {
+            head: head?,
+            id: id?,
+            etag: None,
+            claim: claim?,
+            reason: reason?.unwrap_or_default(),
+        })
+    })();
+    let input = settle(annotated, found, input)?;
+    Ok(ActInput {
+        etag: time::etag(etag)?,
+        ..input
+    })
+}
+
+/// Reads an institution's decision.
+///
+/// # Errors
+///
+/// As [`update`].
+pub fn university_decision(
+    mut request: pb::RecordUniversityDecisionRequest,
+    known: &Known<'_>,
+) -> Result<DecisionInput, AppError> {
+    use pb::UniversityDecision as D;
+    let head = open(&mut request);
+    let action = match request.decision() {
+        D::Confirm => Some(ApplicationAction::Confirm),
+        D::Return => Some(ApplicationAction::Return),
+        D::Reject => Some(ApplicationAction::UniversityReject),
+        D::Unspecified => None,
+    };
+    let actor = |name: &str| {
+        let (institution, code) = names::parse_expert(name)?;
+        Ok(Actor::Expert(known.registered_or_given(institution), code))
+    };
+    let given = Decision {
+        name: &request.name,
+        etag: &request.etag,
+        action,
+        decider: request.decider.as_ref(),
+        remarks: &request.remarks,
+        reason: &request.reason,
+    };
+    decision(head, &given, actor)
+}
+
+/// Reads a decision of the Organization.
+///
+/// # Errors
+///
+/// As [`update`].
+pub fn organization_decision(
+    mut request: pb::RecordOrganizationDecisionRequest,
+) -> Result<DecisionInput, AppError> {
+    use pb::OrganizationDecision as D;
+    let head = open(&mut request);
+    let action = match request.decision() {
+        D::Approve => Some(ApplicationAction::Approve),
+        D::ReturnToUniversity => Some(ApplicationAction::ReturnToUniversity),
+        D::Reject => Some(ApplicationAction::OrganizationReject),
+        D::Unspecified => None,
+    };
+    let given = Decision {
+        name: &request.name,
+        etag: &request.etag,
+        action,
+        decider: request.decider.as_ref(),
+        remarks: &request.remarks,
+        reason: &request.reason,
+    };
+    decision(head, &given, |code| ExpertCode::parse(code).map(Actor::Officer))
+}
+
+struct Decision<'a> {
+    name: &'a str,
+    etag: &'a str,
+    action: Option<ApplicationAction>,
+    decider: Option<&'a pb::Decider>,
+    remarks: &'a [pb::Remark],
+    reason: &'a str,
+}
+
+fn decision(
+    (annotated, head): (Violations, Option<Head>),
+    given: &Decision<'_>,
+    actor: impl Fn(&str) -> Result<Actor, Reason>,
+) -> Result<DecisionInput, AppError> {
+    let mut found = Violations::default();
+    let id = found.take("name", APPLICATIONS.parse(given.name));
+    if given.etag.is_empty() {
+        found.push("etag", Reason::FieldRequired);
+    }
+    let action = found.take("decision", given.action.ok_or(Reason::FieldRequired));
+    let decider = given.decider.map(|decider| {
+        let mut found = Violations::default();
+        let actor = found.take("actor", actor(&decider.actor));
+        let person = decider.person_id.as_ref().map(person_id);
+        let person = required(&mut found, "person_id", person);
+        found.finish(actor.zip(person))
+    });
+    let decider = required(&mut found, "decider", decider);
+    let remarks = if too_many(&annotated, "remarks") {
+        None
+    } else {
+        remarks(given.remarks, action, &mut found)
+    };
+    let reason = found.take("reason", optional_text(given.reason, REASON_MAX_CHARS));
+    let missing = reason == Some(None) && action.is_some_and(ApplicationAction::needs_reason);
+    if missing {
+        found.push("reason", Reason::FieldRequired);
+    }
+    let input = (|| {
+        let (actor, person) = decider?;
+        Some(DecisionInput {
+            head: head?,
+            id: id?,
+            etag: 0,
+            action: action?,
+            actor,
+            person,
+            remarks: remarks?,
+            reason: reason?.unwrap_or_default(),
+        })
+    })();
+    let input = settle(annotated, found, input)?;
+    let etag = time::etag(given.etag)?.ok_or(Reason::EtagMismatch)?;
+    Ok(DecisionInput { etag, ..input })
+}
+
+/// Remarks come with what is given back, and with nothing else.
+fn remarks(
+    given: &[pb::Remark],
+    action: Option<ApplicationAction>,
+    found: &mut Violations,
+) -> Option<Vec<Remark>> {
+    let needed = action.map(ApplicationAction::needs_remarks);
+    match (needed, given.is_empty()) {
+        (Some(true), true) => found.push("remarks", Reason::FieldRequired),
+        (Some(false), false) => found.push("remarks", Reason::FieldFormat),
+        _ => {}
+    }
+    let remarks = given.iter().take(REMARKS_MAX).enumerate();
+    let remarks = remarks.map(|(index, remark)| {
+        let field = parse_field_path(&remark.field);
+        let field = found.take(&format!("remarks[{index}].field"), field);
+        let text = DisplayText::parse(&remark.text, REMARK_MAX_CHARS);
+        let text = found.take(&format!("remarks[{index}].text"), text);
+        Some(Remark {
+            field: field?,
+            text: text?,
+        })
+    });
+    // All of them, so that every violation is found.
+    remarks.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Reads a correction of a certificate.
+///
+/// # Errors
+///
+/// As [`update`].
+pub fn correct(
+    mut request: pb::CorrectEnrollmentCertificateRequest,
+) -> Result<CorrectInput, AppError> {
+    let (annotated, head) = open(&mut request);
+    let mut found = Violations::default();
+    let id = found.take(
+        "name",
+        Collection::EnrollmentCertificates.parse(&request.name),
+    );
+    let to = request.addressee.as_ref().map(addressee).transpose();
+    let to = found.take_nested("addressee", to);
+    let input = (|| {
+        Some(CorrectInput {
+            head: head?,
+            id: id?,
+            etag: None,
+            addressee: to?,
+            purpose: from_pb(request.purpose),
+        })
+    })();
+    let input = settle(annotated, found, input)?;
+    Ok(CorrectInput {
+        etag: time::etag(&request.etag)?,
+        ..input
+    })
+}

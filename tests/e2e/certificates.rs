@@ -18,6 +18,7 @@ cases! {
     serials_are_handed_out_in_order,
     an_older_record_never_replaces_a_newer_one,
     an_event_changes_the_record_unless_the_record_is_newer,
+    the_end_of_the_enrollment_ends_the_certificates_that_do_not_outlive_it,
     a_thousand_records_are_stored_each_with_its_own_outcome,
 }
 
@@ -296,6 +297,123 @@ async fn an_event_changes_the_record_unless_the_record_is_newer(world: &mut Worl
         .create_enrollment_certificate_application(apply(&row))
         .await;
     refused(answer, Code::FailedPrecondition, "ENROLLMENT_NOT_ACTIVE");
+}
+
+async fn the_end_of_the_enrollment_ends_the_certificates_that_do_not_outlive_it(world: &mut World) {
+    let id = "certificate-outliving";
+    world
+        .reseed(|seed| {
+            let mut workflow = seed.workflow[1].clone();
+            id.clone_into(&mut workflow.id);
+            workflow.rules.outlives_enrollment = vec!["COURT".to_owned()];
+            seed.workflow.push(workflow);
+        })
+        .await;
+    crate::stages::under(world, id).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    type Kind = pb::EnrollmentEventKind;
+    let cases = [
+        (Some(Kind::Withdrawn), true),
+        (Some(Kind::Excluded), true),
+        (Some(Kind::Graduated), true),
+        (Some(Kind::Deceased), true),
+        (Some(Kind::OnLeave), false),
+        (Some(Kind::Transferred), false),
+        // Told by a record instead of an event.
+        (None, true),
+    ];
+    for (kind, ends) in cases {
+        let row = record(world, UNIVERSITY);
+        let embassy = applied(world, &row).await.enrollment_certificate.unwrap();
+        let court = pb::CreateEnrollmentCertificateApplicationRequest {
+            purpose: pb::Purpose::Court.into(),
+            addressee: Some(pb::Addressee {
+                name_fa: "دادگاه آزمایشی".to_owned(),
+                name_en: String::new(),
+            }),
+            ..apply(&row)
+        };
+        let court = window
+            .create_enrollment_certificate_application(court)
+            .await
+            .unwrap();
+        let court = court.enrollment_certificate.unwrap();
+        let suspended = applied(world, &record_of_another_program(world, &row)).await;
+        let other_program = suspended.enrollment_certificate.unwrap();
+        organization
+            .suspend_enrollment_certificate(pb::SuspendEnrollmentCertificateRequest {
+                request_id: request_id(),
+                name: embassy.name.clone(),
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        match kind {
+            Some(kind) => {
+                let event = pb::ReportEnrollmentEventRequest {
+                    request_id: request_id(),
+                    institution_code: UNIVERSITY.to_owned(),
+                    student_number: row.program.as_ref().unwrap().student_number.clone(),
+                    kind: kind.into(),
+                    effective_date: Some(date(world.today())),
+                    as_of_time: Some(instant(world.now())),
+                    ..Default::default()
+                };
+                let told = university.report_enrollment_event(event).await;
+                assert!(told.unwrap().applied);
+            }
+            None => {
+                let graduated = pb::EnrollmentRecord {
+                    status: pb::EnrollmentStatus::Graduated.into(),
+                    as_of_time: Some(instant(world.now())),
+                    ..row.clone()
+                };
+                let told = university.upsert_enrollment_record(upsert(graduated)).await;
+                assert_eq!(told.unwrap().outcome(), pb::UpsertOutcome::Replaced);
+            }
+        }
+        let reason = async |certificate: &pb::EnrollmentCertificate| {
+            verdict(&hub, question(&certificate.code)).await.reason()
+        };
+        let expected = if ends {
+            pb::VerdictReason::Revoked
+        } else {
+            pb::VerdictReason::Suspended
+        };
+        assert_eq!(reason(&embassy).await, expected, "{kind:?}");
+        assert_eq!(reason(&court).await, pb::VerdictReason::Ok, "{kind:?}");
+        assert_eq!(
+            reason(&other_program).await,
+            pb::VerdictReason::Ok,
+            "{kind:?}"
+        );
+        let read = organization
+            .get_enrollment_certificate(pb::GetEnrollmentCertificateRequest {
+                name: embassy.name.clone(),
+                subject_claim: None,
+            })
+            .await;
+        let revocation = read.unwrap().enrollment_certificate.unwrap().revocation;
+        assert_eq!(
+            revocation.map(|it| (it.reason(), it.revoked_by)),
+            ends.then(|| {
+                let by = "callers/university".to_owned();
+                (pb::RevocationReason::EnrollmentEnded, by)
+            }),
+            "{kind:?}"
+        );
+    }
+}
+
+/// The same student in another programme of the institution.
+fn record_of_another_program(world: &World, row: &pb::EnrollmentRecord) -> pb::EnrollmentRecord {
+    pb::EnrollmentRecord {
+        subject: row.subject.clone(),
+        ..record(world, UNIVERSITY)
+    }
 }
 
 async fn a_thousand_records_are_stored_each_with_its_own_outcome(world: &mut World) {

@@ -83,10 +83,7 @@ async fn leave_intent(world: &World, record: &EnrollmentRecord, lease: SignedDur
         subject_hash: fixtures::subject_hash(),
     };
     let recorded = world.store().record_intent(&world.operator(), &issue).await;
-    assert!(
-        matches!(recorded, Ok(Intent::Recorded(_))),
-        "{recorded:?}"
-    );
+    assert!(matches!(recorded, Ok(Intent::Recorded(_))), "{recorded:?}");
     Left {
         certificate: issue.id,
         application: issue.application_id,

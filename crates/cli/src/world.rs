@@ -129,8 +129,13 @@ pub(crate) struct Identity {
 }
 
 impl World {
-    /// Makes the world in `dir`, which must not exist or be empty.
-    pub(crate) async fn create(dir: &Path, database: &Database) -> Result<Self> {
+    /// Makes the world in `dir`, which must not exist or be empty; universities review what a record does not confirm, or
+    /// such applications are refused.
+    pub(crate) async fn create(
+        dir: &Path,
+        database: &Database,
+        university_review: bool,
+    ) -> Result<Self> {
         fs::create_dir_all(dir).into_diagnostic()?;
         if fs::read_dir(dir).into_diagnostic()?.next().is_some() {
             return Err(miette!(
@@ -158,7 +163,7 @@ impl World {
             write_secret(&world.dir.join(URL_FILE), url)?;
         }
         world.write_config(CONFIG, "")?;
-        world.fill_store().await?;
+        world.fill_store(university_review).await?;
         Ok(world)
     }
 
@@ -231,7 +236,7 @@ impl World {
 
     /// Migrates the database, loads the reference data and registers the first
     /// caller; everybody else is registered by it, over the wire.
-    async fn fill_store(&self) -> Result<()> {
+    async fn fill_store(&self, university_review: bool) -> Result<()> {
         let config = self.config()?.store.store_config();
         Store::migrate(&config).await.into_diagnostic()?;
         let store = Store::open(&config, StoreLimits::default(), Arc::new(SystemEntropy))
@@ -244,7 +249,7 @@ impl World {
             claim: None,
         };
         store
-            .load_seed(&context, &seed(JalaliDate::of(self.now)))
+            .load_seed(&context, &seed(JalaliDate::of(self.now), university_review))
             .await
             .into_diagnostic()?;
         let first = NewCaller {
@@ -294,15 +299,15 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
 
 /// Terms around today, both services with an open call, agreements of the demo's
 /// callers, and this budget year's table without any row: both services are free.
-fn seed(today: JalaliDate) -> Seed {
+fn seed(today: JalaliDate, university_review: bool) -> Seed {
     let year = today.year();
-    let rules = |require_prior_qualification| WorkflowRules {
+    let rules = |require_prior_qualification, university_review| WorkflowRules {
         auto_confirm: true,
         freshness_hours: 24,
         require_prior_qualification,
         certificate_extra_days: 30,
         certificate_max_months: 6,
-        university_review: false,
+        university_review,
         organization_review: false,
         organization_review_percent: 100,
         outlives_enrollment: Vec::new(),
@@ -345,12 +350,12 @@ fn seed(today: JalaliDate) -> Seed {
             WorkflowSeed {
                 id: "validity-code-v1".to_owned(),
                 service: "VALIDITY_CODE".to_owned(),
-                rules: rules(true),
+                rules: rules(true, false),
             },
             WorkflowSeed {
                 id: "enrollment-certificate-v1".to_owned(),
                 service: "ENROLLMENT_CERTIFICATE".to_owned(),
-                rules: rules(false),
+                rules: rules(false, university_review),
             },
         ],
         call: vec![

@@ -369,7 +369,10 @@ fn the_first_rule_that_fails_refuses_the_confirmation() {
             ..record()
         };
         let found = auto_confirm(&record, claimed, now, day, CURRENT);
-        assert_eq!(found.first().map_or(Ok(()), |reason| Err(*reason)), expected);
+        assert_eq!(
+            found.first().map_or(Ok(()), |reason| Err(*reason)),
+            expected
+        );
     }
 }
 

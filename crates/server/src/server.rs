@@ -28,7 +28,7 @@ use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
-use crate::tasks::{settle_certificates, sequence, stopped};
+use crate::tasks::{sequence, settle_certificates, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.

@@ -3,6 +3,8 @@
 //! Acts only append: the order is given afterwards by one sequencer per database,
 //! so no act waits for another, and `seq` has no gaps.
 
+use std::sync::PoisonError;
+
 use aws_lc_rs::digest::{Context, SHA256};
 use gavah_domain::new_uuid;
 use jiff::Timestamp;
@@ -95,8 +97,7 @@ impl Store {
         take_note(tx, acts.iter().map(|(_, act)| act)).await?;
         let (mut entries, mut events, mut pending) = (Vec::new(), Vec::new(), Vec::new());
         for (context, act) in acts {
-            let id = new_uuid(context.now, &*self.inner.entropy)
-                .map_err(|_| StoreError::Config("no randomness".to_owned()))?;
+            let id = self.entry_id(context.now)?;
             events.push(change_event_of(id, context, &act));
             entries.push(audit_entry_of(id, context, act));
             pending.push(audit_pending::ActiveModel { entry_id: Set(id) });
@@ -110,6 +111,22 @@ impl Store {
             true => Ok(()),
             false => Err(StoreError::Conflict),
         }
+    }
+
+    /// An id behind those of all entries made here before: the chain has entries in the order
+    /// of their ids, and what happens within a millisecond must not be told backwards.
+    fn entry_id(&self, now: Timestamp) -> Result<Uuid, StoreError> {
+        let drawn = new_uuid(now, &*self.inner.entropy)
+            .map_err(|_| StoreError::Config("no randomness".to_owned()))?;
+        let mut last = self
+            .inner
+            .last_entry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The random end of an id has room for as many as ever come.
+        let next = Uuid::from_u128(last.as_u128() + 1);
+        *last = drawn.max(next);
+        Ok(*last)
     }
 
     /// Chains the entries committed so far, in the order of their ids; returns

@@ -134,6 +134,7 @@ impl Store {
             home: Handle::current(),
             limits,
             entropy,
+            last_entry: Mutex::default(),
             write_turn: one_writer.then(|| Semaphore::new(1)),
             workers: Mutex::default(),
             lookups,

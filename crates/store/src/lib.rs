@@ -105,6 +105,8 @@ struct Inner {
     limits: StoreLimits,
     entropy: Arc<dyn Entropy>,
     write_turn: Option<Semaphore>,
+    /// The id of the last audit entry made here.
+    last_entry: Mutex<uuid::Uuid>,
     workers: Mutex<Vec<AbortHandle>>,
     lookups: Arc<Lookups>,
     issuing: Queue<Issuing>,

@@ -107,7 +107,7 @@ type Application = pb::CreateEnrollmentCertificateApplicationRequest;
 
 const APPLICATION_ROWS: &[Row<Application>] = &[
     (|r| r.r#type = 0, "type", "FIELD_REQUIRED"),
-    (|r| r.r#type = 2, "type", "FIELD_FORMAT"),
+    (|r| r.r#type = 5, "type", "FIELD_FORMAT"),
     (
         |r| r.window_reference.clear(),
         "window_reference",

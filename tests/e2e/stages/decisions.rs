@@ -36,8 +36,8 @@ async fn an_application_goes_on_where_it_was_on_another_node(world: &mut World) 
     let handed_in = handed_in(world, UNIVERSITY).await;
     put_on_record(world, &record_of(world, &handed_in)).await;
     world.stop().await;
-    world.add_node().await;
-    let university = Peer::of(world, CallerKind::University).await;
+    let other = world.add_node().await;
+    let university = Peer::new(world.client_of(other, CallerKind::University).await);
     let decision = university_decision(&handed_in, pb::UniversityDecision::Confirm);
     let issued = university.record_university_decision(decision).await;
     assert_eq!(issued.unwrap().application.unwrap().state(), S::Issued);

@@ -50,7 +50,7 @@ async fn everything_that_is_wrong_with_a_decision_is_told_at_once(world: &mut Wo
             ..Default::default()
         })
         .await;
-    let failure = refused(answer, Code::InvalidArgument, "FIELD_REQUIRED");
+    let failure = refused(answer, Code::InvalidArgument, "FIELD_FORMAT");
     let mut found = fields(&failure);
     found.sort_unstable();
     assert_eq!(
@@ -468,5 +468,8 @@ async fn a_workflow_version_that_is_published_never_changes(world: &mut World) {
     seed.workflow[1].rules.freshness_hours = 48;
     let loaded = world.store().load_seed(&world.operator(), &seed).await;
     let told = loaded.unwrap_err().to_string();
-    assert!(told.contains("workflow[1] is published with other rules"), "{told}");
+    assert!(
+        told.contains("workflow[1] is published with other rules"),
+        "{told}"
+    );
 }

@@ -126,7 +126,11 @@ async fn race_of_officers(
         match outcome {
             Ok(answer) => won.push(answer.application.unwrap()),
             Err(failure) => {
-                assert_eq!(failure.reason.as_deref(), Some("ETAG_MISMATCH"), "{failure}");
+                assert_eq!(
+                    failure.reason.as_deref(),
+                    Some("ETAG_MISMATCH"),
+                    "{failure}"
+                );
             }
         }
     }

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::*;
 use crate::harness::soon;
-use crate::messages::question;
+use crate::messages::{instant, question};
 use crate::peer::refused;
 use crate::verdicts::verdict;
 use pb::ApplicationState as S;
@@ -19,7 +19,7 @@ cases! {
     a_units_application_is_decided_by_its_central_body,
     an_application_that_is_refused_or_taken_back_makes_room_for_another,
     a_priced_application_waits_for_its_payment_and_ends_after_three_days,
-    the_national_feed_tells_every_step,
+    the_feed_tells_every_step,
 }
 
 async fn an_application_that_was_returned_is_corrected_reviewed_twice_and_issued(
@@ -85,8 +85,7 @@ async fn an_application_that_was_returned_is_corrected_reviewed_twice_and_issued
     let confirmed = university.record_university_decision(decision).await;
     let confirmed = confirmed.unwrap().application.unwrap();
     assert_eq!(confirmed.state(), S::OrganizationReview);
-    let decision =
-        organization_decision(&confirmed, pb::OrganizationDecision::ReturnToUniversity);
+    let decision = organization_decision(&confirmed, pb::OrganizationDecision::ReturnToUniversity);
     let back = organization.record_organization_decision(decision).await;
     let back = back.unwrap().application.unwrap();
     assert_eq!(back.state(), S::ReturnedToUniversity);
@@ -95,7 +94,9 @@ async fn an_application_that_was_returned_is_corrected_reviewed_twice_and_issued
     let confirmed = university.record_university_decision(decision).await;
     let confirmed = confirmed.unwrap().application.unwrap();
     let decision = organization_decision(&confirmed, pb::OrganizationDecision::Approve);
-    let answer = organization.record_organization_decision(decision.clone()).await;
+    let answer = organization
+        .record_organization_decision(decision.clone())
+        .await;
     let issued = answer.unwrap().application.unwrap();
     assert_eq!(
         states(&issued),
@@ -222,13 +223,13 @@ async fn an_application_that_is_refused_or_taken_back_makes_room_for_another(wor
 }
 
 async fn a_priced_application_waits_for_its_payment_and_ends_after_three_days(world: &mut World) {
-    reviewed_by(world, true, false).await;
     world
         .reseed(|seed| {
             let row = fixtures::tariff_row("ENROLLMENT_CERTIFICATE", 500_000);
             seed.tariff[0].row.push(row);
         })
         .await;
+    reviewed_by(world, true, false).await;
     let window = Peer::of(world, CallerKind::Window).await;
     let row = record(world, UNIVERSITY);
     put_on_record(world, &row).await;
@@ -238,9 +239,13 @@ async fn a_priced_application_waits_for_its_payment_and_ends_after_three_days(wo
     let three_days = SignedDuration::from_hours(72);
     assert_eq!(
         waiting.pay_until_time.map(|at| at.seconds),
-        waiting.update_time.map(|at| at.seconds + three_days.as_secs())
+        waiting
+            .update_time
+            .map(|at| at.seconds + three_days.as_secs())
     );
-    world.clock().advance(three_days - SignedDuration::from_mins(5));
+    world
+        .clock()
+        .advance(three_days - SignedDuration::from_mins(5));
     assert_eq!(read(&window, &waiting).await.state(), S::AwaitingPayment);
     world.clock().advance(SignedDuration::from_mins(10));
     soon("the end of the application", async || {
@@ -252,10 +257,15 @@ async fn a_priced_application_waits_for_its_payment_and_ends_after_three_days(wo
     assert_eq!(ended.pay_until_time, None);
     assert_eq!(ended.history.last().unwrap().actor, "");
     // And there may be another.
+    let row = pb::EnrollmentRecord {
+        as_of_time: Some(instant(world.now())),
+        ..row
+    };
+    put_on_record(world, &row).await;
     assert_eq!(made(world, apply(&row)).await.state(), S::AwaitingPayment);
 }
 
-async fn the_national_feed_tells_every_step(world: &mut World) {
+async fn the_feed_tells_every_step(world: &mut World) {
     reviewed(world).await;
     let university = Peer::of(world, CallerKind::University).await;
     let handed_in = handed_in(world, UNIVERSITY).await;

@@ -11,7 +11,8 @@ use super::Write;
 use crate::messages::{apply, date, instant, issue, record, request_id, upsert};
 use crate::peer::Peer;
 use crate::stages::{
-    confirmed, drafted, handed_in, organization_decision, reviewed, under, university_decision, update,
+    confirmed, drafted, handed_in, organization_decision, reviewed, under, university_decision,
+    update,
 };
 
 pub(super) async fn of_codes(world: &World) -> Vec<Write> {

@@ -52,7 +52,7 @@ async fn demo(args: &DemoArgs, output: Output) -> Result<()> {
         .dir
         .clone()
         .unwrap_or_else(|| temporary.path().to_owned());
-    let world = World::create(&dir, &Database::Sqlite).await?;
+    let world = World::create(&dir, &Database::Sqlite, true).await?;
     let server = Server::bind(world.config()?, Surroundings::default())
         .await
         .into_diagnostic()?;

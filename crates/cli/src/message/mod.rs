@@ -37,7 +37,10 @@ macro_rules! named {
 
 named! {
     BatchValidateCodesRequest,
+    CancelEnrollmentCertificateApplicationResponse,
     Change,
+    CorrectEnrollmentCertificateRequest,
+    CorrectEnrollmentCertificateResponse,
     CreateEnrollmentCertificateApplicationRequest,
     CreateEnrollmentCertificateApplicationResponse,
     EnrollmentRecord,
@@ -60,6 +63,10 @@ named! {
     PauseIssuanceRequest,
     PauseIssuanceResponse,
     PersonId,
+    RecordOrganizationDecisionRequest,
+    RecordOrganizationDecisionResponse,
+    RecordUniversityDecisionRequest,
+    RecordUniversityDecisionResponse,
     ReinstateEnrollmentCertificateResponse,
     ReinstateValidityCodeResponse,
     ReportEnrollmentEventRequest,
@@ -70,8 +77,11 @@ named! {
     RevokeEnrollmentCertificateResponse,
     RevokeValidityCodeRequest,
     RevokeValidityCodeResponse,
+    SubmitEnrollmentCertificateApplicationResponse,
     SuspendEnrollmentCertificateResponse,
     SuspendValidityCodeResponse,
+    UpdateEnrollmentCertificateApplicationRequest,
+    UpdateEnrollmentCertificateApplicationResponse,
     Verdict,
     WhoAmIResponse,
 }

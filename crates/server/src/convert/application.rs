@@ -270,7 +270,9 @@ pub fn organization_decision(
         remarks: &request.remarks,
         reason: &request.reason,
     };
-    decision(head, &given, |code| ExpertCode::parse(code).map(Actor::Officer))
+    decision(head, &given, |code| {
+        ExpertCode::parse(code).map(Actor::Officer)
+    })
 }
 
 struct Decision<'a> {

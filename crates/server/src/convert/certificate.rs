@@ -180,10 +180,11 @@ pub(super) fn paper(given: &pb::ExistingDocument) -> Result<Paper, Violations> {
     let issue_date = given.issue_date.as_ref().map(jalali);
     let issue_date = issue_date.unwrap_or(Err(Reason::FieldRequired));
     let issue_date = found.take("issue_date", issue_date);
-    found.finish(number.zip(issue_date).map(|(number, issue_date)| Paper {
-        number,
-        issue_date,
-    }))
+    found.finish(
+        number
+            .zip(issue_date)
+            .map(|(number, issue_date)| Paper { number, issue_date }),
+    )
 }
 
 fn replaced(
@@ -351,7 +352,10 @@ pub fn application_to_pb(stored: &StoredApplication) -> pb::EnrollmentCertificat
         institution_code: content.institution.as_str().to_owned(),
         student_number: content.student_number.as_str().to_owned(),
         purpose: to_pb(content.purpose),
-        addressee: Some(addressee_to_pb(&content.addressee_fa, content.addressee_en.as_ref())),
+        addressee: Some(addressee_to_pb(
+            &content.addressee_fa,
+            content.addressee_en.as_ref(),
+        )),
         enrollment_certificate: if issued { certificate } else { String::new() },
         quote: content.quote.as_ref().map(quote_to_pb),
         workflow_version: content.workflow_version.clone(),
@@ -418,7 +422,10 @@ pub fn certificate_to_pb(stored: &StoredCertificate) -> pb::EnrollmentCertificat
         program: Some(program_to_pb(&content.program)),
         term: Some(term_to_pb(content.term)),
         purpose: to_pb(content.purpose),
-        addressee: Some(addressee_to_pb(&content.addressee_fa, content.addressee_en.as_ref())),
+        addressee: Some(addressee_to_pb(
+            &content.addressee_fa,
+            content.addressee_en.as_ref(),
+        )),
         issue_time: Some(instant_to_pb(stored.issue_time)),
         issue_date: Some(jalali_of(stored.issue_time)),
         expire_time: Some(instant_to_pb(stored.expire_time)),

@@ -3,10 +3,10 @@ use gavah_domain::tariff::{Quote, QuoteBasis};
 use gavah_domain::{JalaliDate, TermId, ValidityCode};
 
 use super::*;
-use gavah_store::CertificateContent;
 use crate::convert::fixtures::{self, CODE, ID, after, assert_violations, below, violations};
 use crate::convert::time::last_day_before;
 use crate::error::Refusal;
+use gavah_store::CertificateContent;
 
 fn request() -> pb::CreateEnrollmentCertificateApplicationRequest {
     pb::CreateEnrollmentCertificateApplicationRequest {
@@ -39,7 +39,7 @@ fn every_wrong_field_of_an_application_is_told_at_once() {
     let broken = pb::CreateEnrollmentCertificateApplicationRequest {
         request_id: "1".to_owned(),
         validate_only: true,
-        r#type: 2,
+        r#type: 5,
         window_reference: " ".to_owned(),
         subject: Some(subject),
         institution_code: "دانشگاه".to_owned(),
@@ -191,7 +191,7 @@ fn every_wrong_filter_of_a_list_is_told_at_once() {
         page_size: -1,
         page_token: "x".to_owned(),
         institution_code: "U/T".to_owned(),
-        state: 9,
+        state: 17,
         subject_claim: Some(pb::PersonId { id: None }),
     };
     let class = CallerClass::SingleWindow;
@@ -200,7 +200,7 @@ fn every_wrong_filter_of_a_list_is_told_at_once() {
         page_size: -1,
         page_token: "x".to_owned(),
         institution_code: "U/T".to_owned(),
-        state: 9,
+        state: 17,
         subject_claim: Some(pb::PersonId { id: None }),
     };
     assert_eq!(violations(list_applications(request, class, &known)), wrong);

@@ -19,9 +19,7 @@ use uuid::Uuid;
 use super::rows::{PaperJson, application_in, read_application};
 use super::{APPLICATIONS, CertificateContent, StoredApplication, application_name};
 use crate::claim::{claim, resource_id};
-use crate::content::{
-    ProgramJson, QuoteJson, SubjectJson, TEXT_MAX, from_json, known, to_json,
-};
+use crate::content::{ProgramJson, QuoteJson, SubjectJson, TEXT_MAX, from_json, known, to_json};
 use crate::entity::{application_step, certificate_application};
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, Store, StoreError};

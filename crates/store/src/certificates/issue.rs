@@ -1,19 +1,22 @@
 //! The two transactions of issuing.
 
-use gavah_domain::JalaliDate;
 use gavah_domain::certificate::{ApplicationState, Serial};
 use gavah_domain::document::DocumentState;
+use gavah_domain::record::obstacles;
+use gavah_domain::{JalaliDate, Reason};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, Set};
 use uuid::Uuid;
 
-use super::rows::{content_json, get};
 use super::application::{NewStep, Put, put_steps, steps_so_far};
+use super::rows::{content_json, get};
 use super::{
-    Intent, IssueCertificate, Recorded, Signed, StoredCertificate, application_name, name,
+    CertificateContent, Intent, IssueCertificate, Recorded, Signed, StoredCertificate,
+    application_name, name,
 };
 use crate::claim::claim;
 use crate::entity::{certificate_application, enrollment_certificate, serial_counter};
+use crate::records::find_locked;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, Store, StoreError};
 
@@ -69,8 +72,8 @@ impl Store {
 
     /// Transaction 2: the signed result, audit entry and event for →ISSUED, and with
     /// them the end of the certificate that it replaces. The loser of a race gets the
-    /// stored result. `None` when the certificate to replace is no longer active: then
-    /// there is nothing to replace.
+    /// stored result. Refused, with the reason, when the record no longer allows it, or
+    /// the certificate to replace is no longer active.
     ///
     /// # Errors
     ///
@@ -79,10 +82,16 @@ impl Store {
         &self,
         context: &ActContext,
         signed: &Signed,
-    ) -> Result<Option<StoredCertificate>, StoreError> {
+    ) -> Result<Result<StoredCertificate, Reason>, StoreError> {
         self.run_tx("finish_certificate", |tx, _| {
             Box::pin(async move {
                 use enrollment_certificate::Column;
+                let intent = get(tx, signed.id).await?;
+                if let Some(reason) = obstacle(tx, &intent.content).await? {
+                    let open =
+                        intent.signed_document.is_none() && intent.state == DocumentState::Active;
+                    return Ok(Done::Abandon(if open { Err(reason) } else { Ok(intent) }));
+                }
                 let finished = enrollment_certificate::Entity::update_many()
                     .col_expr(Column::SignedDocument, Expr::value(signed.document.clone()))
                     .col_expr(Column::LeaseOwner, Expr::value(None::<Uuid>))
@@ -98,17 +107,17 @@ impl Store {
                     .await?;
                 let stored = get(tx, signed.id).await?;
                 if finished.rows_affected == 0 {
-                    return Ok(Done::Abandon(Some(stored)));
+                    return Ok(Done::Abandon(Ok(stored)));
                 }
                 if let Some(old) = stored.supersedes
                     && !self.supersede(tx, context, old, signed).await?
                 {
-                    return Ok(Done::Abandon(None));
+                    return Ok(Done::Abandon(Err(Reason::StateTransitionNotAllowed)));
                 }
                 leave_issuing(tx, context, &stored, ApplicationState::Issued).await?;
                 let act = issuing_act(&stored, ApplicationState::Issued, &signed.subject_hash);
                 self.append(tx, context, act).await?;
-                Ok(Done::Commit(Some(stored)))
+                Ok(Done::Commit(Ok(stored)))
             })
         })
         .await
@@ -181,6 +190,22 @@ impl Store {
         self.append(tx, context, act).await?;
         Ok(Put::Done)
     }
+}
+
+/// What in the record stands against the certificate. The record's row is held from here
+/// on: whoever ends the enrollment afterwards finds the certificate issued. Records are
+/// never deleted, so one that is not there was never asked for.
+async fn obstacle(
+    tx: &DatabaseTransaction,
+    content: &CertificateContent,
+) -> Result<Option<Reason>, StoreError> {
+    let program = &content.program;
+    let (institution, number) = (&program.institution, &program.student_number);
+    let found = find_locked(tx, institution.as_str(), number.as_str()).await?;
+    Ok(found.and_then(|stored| {
+        let found = obstacles(&stored.record, &content.subject.name, content.term);
+        found.first().copied()
+    }))
 }
 
 /// Numbers of a year are handed out in order and without gaps: the row stays

@@ -4,6 +4,7 @@
 
 mod application;
 mod change;
+mod end;
 mod issue;
 mod recover;
 mod rows;
@@ -22,9 +23,8 @@ use uuid::Uuid;
 
 use crate::StoredRevocation;
 
-pub use application::{
-    ApplicationChange, ApplicationContent, ApplicationOutcome, NewStep, Paper,
-};
+pub use application::{ApplicationChange, ApplicationContent, ApplicationOutcome, NewStep, Paper};
+pub(crate) use end::end_with_enrollment;
 pub(crate) use rows::{read_application, read_certificate, steps_of};
 
 /// What a certificate and its application say; never changes.

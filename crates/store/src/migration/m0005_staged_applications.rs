@@ -17,12 +17,27 @@ impl MigrationTrait for Migration {
         };
         // SQLite adds one column a statement.
         let columns = [
-            ("certificate_application", "version bigint NOT NULL DEFAULT 1".to_owned()),
+            (
+                "certificate_application",
+                "version bigint NOT NULL DEFAULT 1".to_owned(),
+            ),
             ("certificate_application", "pay_until bigint".to_owned()),
-            ("application_step", "decider text NOT NULL DEFAULT ''".to_owned()),
-            ("application_step", "decider_hash text NOT NULL DEFAULT ''".to_owned()),
-            ("application_step", "reason text NOT NULL DEFAULT ''".to_owned()),
-            ("application_step", "remarks text NOT NULL DEFAULT '[]'".to_owned()),
+            (
+                "application_step",
+                "decider text NOT NULL DEFAULT ''".to_owned(),
+            ),
+            (
+                "application_step",
+                "decider_hash text NOT NULL DEFAULT ''".to_owned(),
+            ),
+            (
+                "application_step",
+                "reason text NOT NULL DEFAULT ''".to_owned(),
+            ),
+            (
+                "application_step",
+                "remarks text NOT NULL DEFAULT '[]'".to_owned(),
+            ),
             (
                 "enrollment_certificate",
                 format!("supersedes {uuid} REFERENCES enrollment_certificate (id)"),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::rows::{find_locked, replace_all};
 use super::{StoredRecord, name};
+use crate::certificates::end_with_enrollment;
 use crate::claim::claim;
 use crate::entity::enrollment_event;
 use crate::tx::Done;
@@ -48,7 +49,8 @@ pub enum EventReport {
 }
 
 impl Store {
-    /// Keeps an event and, unless the record is newer, sets the record's status.
+    /// Keeps an event and, unless the record is newer, sets the record's status. When the
+    /// enrollment is over then, the certificates end that do not outlive it.
     ///
     /// # Errors
     ///
@@ -112,7 +114,13 @@ impl Store {
                     institution_code: event.institution_code.clone(),
                     ..Act::default()
                 };
-                self.append(tx, context, act).await?;
+                let mut acts = vec![act];
+                if applied {
+                    let hash = subject_hash(&stored.record);
+                    acts.extend(end_with_enrollment(tx, context, &stored.record, &hash).await?);
+                }
+                let acts = acts.into_iter().map(|act| (context, act));
+                self.record_all(tx, [], acts).await?;
                 Ok(Done::Commit(EventReport::Done {
                     record: Box::new(stored),
                     applied,

@@ -12,6 +12,7 @@ use crate::entity::enrollment_record;
 use crate::{ActContext, Store, StoreError};
 
 pub use events::{EventReport, EventRow};
+pub(crate) use rows::find_locked;
 use rows::{find, read_row};
 
 /// An enrollment record as stored.

@@ -22,7 +22,7 @@ pub(super) async fn find(
 }
 
 /// The same with the row locked: changes of a record come one after the other.
-pub(super) async fn find_locked(
+pub(crate) async fn find_locked(
     tx: &DatabaseTransaction,
     institution_code: &str,
     student_number: &str,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::rows::{new_row, read_row, replace_all};
 use super::{COLLECTION, RecordOutcome, RecordRow, StoredRecord, name};
+use crate::certificates::end_with_enrollment;
 use crate::claim::{earlier, replayed_ids, resource_id};
 use crate::entity::enrollment_record;
 use crate::joint::{Joint, key};
@@ -93,6 +94,13 @@ async fn upsert_all(
         return Err(StoreError::Conflict);
     }
     replace_all(tx, &replaced).await?;
+    for (row, outcome) in group.iter().zip(&outcomes) {
+        if let RecordOutcome::Replaced(stored) = outcome {
+            let (context, hash) = (&row.context, &row.subject_hash);
+            let ended = end_with_enrollment(tx, context, &stored.record, hash).await?;
+            acts.extend(ended.into_iter().map(|act| (context, act)));
+        }
+    }
     store.record_all(tx, claims, acts).await?;
     Ok(outcomes)
 }

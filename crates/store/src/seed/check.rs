@@ -122,9 +122,10 @@ fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
         format!("{at}.rules.organization_review")
     });
     // Otherwise nothing could ever be confirmed.
-    wrong.unless(rules.auto_confirm || (reviews && rules.university_review), || {
-        format!("{at}.rules.auto_confirm")
-    });
+    wrong.unless(
+        rules.auto_confirm || (reviews && rules.university_review),
+        || format!("{at}.rules.auto_confirm"),
+    );
     wrong.unless(rules.organization_review_percent <= 100, || {
         format!("{at}.rules.organization_review_percent")
     });

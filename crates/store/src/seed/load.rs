@@ -10,7 +10,9 @@ use sea_orm::{
 };
 
 use super::check::TARIFF_ROWS_MAX;
-use super::{AgreementSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed};
+use super::{
+    AgreementSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+};
 use crate::content::{from_json, to_json};
 use crate::entity::{agreement, service_call, tariff_row, tariff_year, term, workflow_version};
 use crate::registry::bump;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use gavah_domain::Reason;
 use gavah_domain::certificate::{ApplicationState, Serial};
 use gavah_domain::document::DocumentState;
+use gavah_domain::record::EnrollmentEventKind;
 use gavah_store::{
-    ActContext, CertificateFilter, Claimed, Intent, IssueCertificate, PageKey, Recorded,
-    Scope, Signed, StoreError, StoredCertificate,
+    ActContext, CertificateFilter, Claimed, EventReport, EventRow, Intent, IssueCertificate,
+    PageKey, Recorded, Scope, Signed, StoreError, StoredCertificate,
 };
 use gavah_testkit::fixtures::{self, after, call, now, operator, with_other_body};
 use uuid::Uuid;
@@ -25,6 +27,7 @@ cases! {
     serial_numbers_have_no_gaps_whatever_is_rolled_back,
     each_jalali_year_counts_its_own_serial_numbers,
     finishing_at_once_stores_one_signature_and_one_act,
+    what_the_record_no_longer_allows_is_not_issued,
     one_request_sent_many_times_at_once_records_one_intent,
 }
 
@@ -110,6 +113,7 @@ async fn a_second_open_application_is_refused_and_names_the_first(store: TestSto
     store
         .finish_certificate(&context, &sign(open, ""))
         .await
+        .unwrap()
         .unwrap();
     assert_eq!(store.application_open(&first.open_key).await, Ok(false));
     recorded(&store, &later, &second).await;
@@ -310,6 +314,7 @@ async fn a_replay_names_the_certificate_before_and_after_it_is_signed(store: Tes
     store
         .finish_certificate(&context, &sign(recorded, ""))
         .await
+        .unwrap()
         .unwrap();
     let after = store.record_intent(&context, &second).await.unwrap();
     assert!(matches!(after, Intent::Earlier(name) if name == certificate_name(first.id)));
@@ -397,6 +402,39 @@ async fn finishing_at_once_stores_one_signature_and_one_act(store: TestStore) {
     assert!(answers.iter().all(|answer| *answer == stored));
     assert_eq!(store.acts().await, acts + 1);
     assert_eq!(store.count("application_step").await, 2);
+}
+
+async fn what_the_record_no_longer_allows_is_not_issued(store: TestStore) {
+    let context = call("IssueCertificate", now());
+    let issue = issue(HOME);
+    let content = &issue.content;
+    let mut row = fixtures::record_row(fixtures::record(HOME, now()));
+    row.record.subject = content.subject.clone();
+    row.record.program = content.program.clone();
+    row.record.current_term = content.term;
+    store.upsert_record(&row).await.unwrap();
+    let recorded = recorded(&store, &context, &issue).await;
+    // Committed between the two transactions.
+    let event = EventRow {
+        id: fixtures::id(),
+        institution_code: HOME.to_owned(),
+        student_number: content.program.student_number.clone(),
+        kind: EnrollmentEventKind::Withdrawn,
+        effective_date: fixtures::today(),
+        as_of_time: after(1),
+    };
+    let told = store
+        .report_event(&operator(after(1)), &event, &|_| fixtures::subject_hash())
+        .await;
+    assert!(matches!(told, Ok(EventReport::Done { applied: true, .. })));
+    let acts = store.acts().await;
+    let finished = store
+        .finish_certificate(&context, &sign(recorded, ""))
+        .await;
+    assert_eq!(finished, Ok(Err(Reason::EnrollmentNotActive)));
+    assert_eq!(store.acts().await, acts);
+    let stored = store.certificate(issue.id).await.unwrap().unwrap();
+    assert_eq!(stored.signed_document, None);
 }
 
 async fn one_request_sent_many_times_at_once_records_one_intent(store: TestStore) {

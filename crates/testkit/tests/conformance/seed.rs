@@ -46,7 +46,12 @@ async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) 
     seed.term[1].end = "1405/13/01".to_owned();
     seed.workflow[0].service = "SOMETHING".to_owned();
     seed.workflow[0].rules.auto_confirm = false;
+    seed.workflow[0].rules.organization_review_percent = 101;
+    seed.workflow[1].service = "VALIDITY_CODE".to_owned();
     seed.workflow[1].rules.organization_review = true;
+    seed.workflow[1].rules.university_review = true;
+    seed.workflow[1].rules.auto_confirm = false;
+    seed.workflow[1].rules.outlives_enrollment = vec!["POETRY".to_owned()];
     seed.workflow[1].rules.payment_position = "LATER".to_owned();
     seed.call[0].state = "AJAR".to_owned();
     seed.call[0].opens = "yesterday".to_owned();
@@ -73,8 +78,12 @@ async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) 
         "term[1].start/end",
         "workflow[0].service",
         "workflow[0].rules.auto_confirm",
+        "workflow[0].rules.organization_review_percent",
         "workflow[1].rules.payment_position",
+        "workflow[1].rules.university_review",
         "workflow[1].rules.organization_review",
+        "workflow[1].rules.auto_confirm",
+        "workflow[1].rules.outlives_enrollment",
         "call[0].state",
         "call[0].opens",
         "call[0].eligible_types",

@@ -113,7 +113,7 @@ impl Site {
             .tempdir()
             .map_err(|error| Problem::usage(format_args!("a temporary folder: {error}")))?;
         let place = folder.path().join("site");
-        let world = World::create(&place, &database).await;
+        let world = World::create(&place, &database, false).await;
         let world = world.map_err(|error| told(&error))?;
         let (ground, _) = ground(INSTITUTION, EXPERT)?;
         let mut site = Self {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gavah_api::v1 as pb;
-use gavah_domain::certificate::Purpose;
+use gavah_domain::certificate::{Purpose, RequestType};
 use serde_json::{Value, json};
 
 use crate::commands::one_of;
@@ -74,6 +74,31 @@ struct Application {
         conflicts_with = "file"
     )]
     window_reference: Option<String>,
+    /// What is asked for
+    #[arg(long = "type", value_parser = one_of::<RequestType>(), ignore_case = true, default_value = "ISSUE_FROM_RECORD", conflicts_with = "file")]
+    request_type: String,
+    /// Only make a draft, which submit hands in
+    #[arg(long, conflicts_with = "file")]
+    draft: bool,
+    /// To confirm a paper: its number
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "existing_date",
+        conflicts_with = "file"
+    )]
+    existing_number: Option<String>,
+    /// To confirm a paper: the Jalali date of its issue
+    #[arg(
+        long,
+        value_name = "1404/08/12",
+        requires = "existing_number",
+        conflicts_with = "file"
+    )]
+    existing_date: Option<String>,
+    /// To extend or duplicate a certificate: its resource name
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    replaces: Option<String>,
 }
 
 pub(crate) async fn run(args: &ApplyArgs, output: Output) -> Result<Exit, Problem> {
@@ -107,7 +132,13 @@ pub(crate) async fn run(args: &ApplyArgs, output: Output) -> Result<Exit, Proble
 fn from_flags(args: &ApplyArgs) -> Value {
     let application = &args.application;
     json!({
-        "type": "ISSUE_FROM_RECORD",
+        "type": application.request_type,
+        "draft": application.draft,
+        "replaces": application.replaces,
+        "existing_document": application.existing_number.as_ref().map(|number| json!({
+            "number": number,
+            "issue_date": application.existing_date,
+        })),
         "window_reference": application.window_reference,
         "subject": subject(&args.identity, &args.name),
         "institution_code": application.institution,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod read;
+mod stages;
 
 use clap::Subcommand;
 use gavah_api::v1 as pb;
@@ -18,8 +19,18 @@ const APPLICATIONS: &str = "enrollmentCertificateApplications";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertificateCommand {
-    /// Apply for a certificate from the student's record; issued at once or refused with the reason
+    /// Apply for a certificate: issued at once from the record, reviewed, or refused with the reason, as the workflow has it
     Apply(Box<apply::ApplyArgs>),
+    /// Change what a draft or a returned application says
+    Update(stages::UpdateArgs),
+    /// Hand in a draft, or a returned application again
+    Submit(stages::ActArgs),
+    /// Take an application back that is not issued yet
+    Cancel(stages::ActArgs),
+    /// Decide on an application, for an institution or for the Organization
+    Decide(Box<stages::DecideArgs>),
+    /// Issue a corrected certificate; the wrong one is superseded
+    Correct(stages::CorrectArgs),
     /// Read a certificate or an application by its resource name
     Get(read::GetArgs),
     /// List certificates or applications, newest first
@@ -35,6 +46,11 @@ pub(crate) enum CertificateCommand {
 pub(crate) async fn run(command: &CertificateCommand, output: Output) -> Result<Exit, Problem> {
     match command {
         CertificateCommand::Apply(args) => apply::run(args, output).await,
+        CertificateCommand::Update(args) => stages::update(args, output).await,
+        CertificateCommand::Submit(args) => stages::submit(args, output).await,
+        CertificateCommand::Cancel(args) => stages::cancel(args, output).await,
+        CertificateCommand::Decide(args) => stages::decide(args, output).await,
+        CertificateCommand::Correct(args) => stages::correct(args, output).await,
         CertificateCommand::Get(args) => read::get(args, output).await,
         CertificateCommand::List(args) => read::list(args, output).await,
         CertificateCommand::Suspend(args) => suspend(args, output).await,

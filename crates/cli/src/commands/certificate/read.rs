@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gavah_api::v1 as pb;
+use gavah_domain::certificate::ApplicationState;
 use serde_json::json;
 
 use super::{APPLICATIONS, CERTIFICATES};
 use crate::commands::document::{Paging, StateFilter, resource};
+use crate::commands::one_of;
 use crate::commands::person::SubjectClaim;
 use crate::connection::{Connection, Session, answer};
 use crate::exit::Exit;
@@ -35,6 +37,9 @@ pub(crate) struct ListArgs {
     /// List applications instead of certificates
     #[arg(long, conflicts_with = "state")]
     applications: bool,
+    /// Only applications in this state
+    #[arg(long, value_parser = one_of::<ApplicationState>(), ignore_case = true, requires = "applications")]
+    application_state: Option<String>,
     #[command(flatten)]
     filter: StateFilter,
     #[command(flatten)]
@@ -158,7 +163,10 @@ async fn applications(
     subject_claim: Option<pb::PersonId>,
     output: Output,
 ) -> Result<Exit, Problem> {
-    let filter = json!({"institution_code": args.filter.institution});
+    let filter = json!({
+        "institution_code": args.filter.institution,
+        "state": args.application_state,
+    });
     let request = pb::ListEnrollmentCertificateApplicationsRequest {
         subject_claim,
         ..message::request("the filters", &filter)?

@@ -5,6 +5,7 @@ mod ask;
 mod class;
 mod issue;
 mod register;
+mod review;
 
 use gavah_client::{Client, Failure, Reply};
 use gavah_domain::{Clock, SystemClock, SystemEntropy, new_uuid};
@@ -16,6 +17,7 @@ use self::ask::{doubtful_codes, refusals, revoke, validate};
 use self::class::{issue_class, watch};
 use self::issue::{issue_certificate, issue_codes, push_records};
 use self::register::register;
+use self::review::reviewed;
 use super::people::people;
 use super::step::{Asked, Step};
 use crate::world::World;
@@ -104,6 +106,7 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
         tell,
     )
     .await?;
+    reviewed(&callers, students, tell).await?;
     doubtful_codes(&callers.hub, &first.code, tell).await?;
     revoke(&callers, &second, tell).await?;
     refusals(&callers, students, tell).await?;

@@ -50,18 +50,20 @@ pub(super) async fn issue(
     application: &For<'_>,
     prepared: &Prepared,
 ) -> Result<Option<Issued>, AppError> {
-    Ok(match record(app, call, context, application, prepared).await? {
-        Intent::Recorded(recorded) => {
-            let id = recorded.id();
-            sign_and_finish(app, context, recorded, &prepared.subject_hash).await?;
-            Some(issued(app, call, context, id).await?)
-        }
-        Intent::Earlier(resource) => Some(stands_for(app, call, context, &resource).await?),
-        Intent::Moved => None,
-        Intent::RequestIdReused => return Err(Reason::RequestIdReused.into()),
-        Intent::OpenExists(id) => return Err(open_exists(id)),
-        Intent::CodeTaken => return Err(AppError::Internal("every drawn code was taken")),
-    })
+    Ok(
+        match record(app, call, context, application, prepared).await? {
+            Intent::Recorded(recorded) => {
+                let id = recorded.id();
+                sign_and_finish(app, context, recorded, &prepared.subject_hash).await?;
+                Some(issued(app, call, context, id).await?)
+            }
+            Intent::Earlier(resource) => Some(stands_for(app, call, context, &resource).await?),
+            Intent::Moved => None,
+            Intent::RequestIdReused => return Err(Reason::RequestIdReused.into()),
+            Intent::OpenExists(id) => return Err(open_exists(id)),
+            Intent::CodeTaken => return Err(AppError::Internal("every drawn code was taken")),
+        },
+    )
 }
 
 pub(super) fn open_exists(id: Uuid) -> AppError {
@@ -154,7 +156,8 @@ fn payload(prepared: &Prepared, id: Uuid, code: &ValidityCode, serial: Serial) -
 }
 
 /// Signs outside any transaction and records the result; gives the intent up when the
-/// certificate that it was to replace is no longer active. Past this point the caller's
+/// record no longer allows it, or the certificate that it was to replace is no longer
+/// active. Past this point the caller's
 /// deadline no longer counts: the intent is on record.
 pub(in crate::app) async fn sign_and_finish(
     app: &App,
@@ -169,15 +172,9 @@ pub(in crate::app) async fn sign_and_finish(
     let signed = recorded
         .sign_with(|payload| app.signer.sign(payload))
         .map_err(|_| AppError::Internal("the signing key refused"))?;
-    if app
-        .store
-        .finish_certificate(context, &signed)
-        .await?
-        .is_none()
-    {
-        let reason = Reason::StateTransitionNotAllowed.as_str();
+    if let Err(reason) = app.store.finish_certificate(context, &signed).await? {
         app.store
-            .cancel_intent(context, id, reason, subject_hash)
+            .cancel_intent(context, id, reason.as_str(), subject_hash)
             .await?;
     }
     Ok(())

@@ -59,7 +59,11 @@ pub async fn apply(
     input: CreateApplicationInput,
 ) -> Result<Option<Issued>, AppError> {
     let (of, call) = (Arc::clone(app), call.clone());
-    to_the_end(app, async move { apply_to_the_end(&of, &call, input).await }).await
+    to_the_end(
+        app,
+        async move { apply_to_the_end(&of, &call, input).await },
+    )
+    .await
 }
 
 async fn apply_to_the_end(

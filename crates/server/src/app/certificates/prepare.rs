@@ -237,4 +237,3 @@ pub(super) fn is_routed_here(call: &Call, institution: &Institution) -> bool {
     };
     call.caller.class == class && call.caller.may_act_for(institution)
 }
-

@@ -43,12 +43,7 @@ pub async fn get_application(
         .filter(|stored| {
             let content = &stored.content;
             let person = &content.subject.person_id;
-            visible(
-                call,
-                input.claim.as_ref(),
-                person,
-                &content.institution,
-            )
+            visible(call, input.claim.as_ref(), person, &content.institution)
         })
         .ok_or_else(|| Reason::ResourceNotFound.into())
 }

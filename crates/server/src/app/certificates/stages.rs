@@ -59,20 +59,22 @@ impl Staged {
             return issue(app, call, context, &For::Staged(&self.change), prepared).await;
         }
         let store = app.store_for(call);
-        Ok(match store.change_application(context, &self.change).await? {
-            ApplicationOutcome::Done(application) => Some(Issued {
-                application: *application,
-                certificate: None,
-            }),
-            ApplicationOutcome::Replayed(id) => {
-                use crate::convert::names::Collection::EnrollmentCertificateApplications;
-                let name = EnrollmentCertificateApplications.name(id);
-                Some(stands_for(app, call, context, &name).await?)
-            }
-            ApplicationOutcome::RequestIdReused => return Err(Reason::RequestIdReused.into()),
-            ApplicationOutcome::OpenExists(id) => return Err(open_exists(id)),
-            ApplicationOutcome::Moved => None,
-        })
+        Ok(
+            match store.change_application(context, &self.change).await? {
+                ApplicationOutcome::Done(application) => Some(Issued {
+                    application: *application,
+                    certificate: None,
+                }),
+                ApplicationOutcome::Replayed(id) => {
+                    use crate::convert::names::Collection::EnrollmentCertificateApplications;
+                    let name = EnrollmentCertificateApplications.name(id);
+                    Some(stands_for(app, call, context, &name).await?)
+                }
+                ApplicationOutcome::RequestIdReused => return Err(Reason::RequestIdReused.into()),
+                ApplicationOutcome::OpenExists(id) => return Err(open_exists(id)),
+                ApplicationOutcome::Moved => None,
+            },
+        )
     }
 }
 
@@ -230,7 +232,10 @@ pub async fn update(
         step: NewStep::by_caller(ApplicationState::Draft, ""),
         update: Some(&input),
     };
-    act(app, call, input.id, &deed, |stored| of_subject(stored, person)).await
+    act(app, call, input.id, &deed, |stored| {
+        of_subject(stored, person)
+    })
+    .await
 }
 
 /// Hands an application in, or takes it back; `None` when only checking. Handing in goes
@@ -258,7 +263,10 @@ pub async fn by_window(
             update: None,
         };
         let claim = &input.claim;
-        act(&of, &call, input.id, &deed, |stored| of_subject(stored, claim)).await
+        act(&of, &call, input.id, &deed, |stored| {
+            of_subject(stored, claim)
+        })
+        .await
     })
     .await
 }
@@ -468,10 +476,7 @@ fn pinned<'a>(
     ))
 }
 
-fn change_content(
-    content: &mut ApplicationContent,
-    update: &UpdateInput,
-) -> Result<(), AppError> {
+fn change_content(content: &mut ApplicationContent, update: &UpdateInput) -> Result<(), AppError> {
     let confirms = content.request_type == RequestType::ConfirmExisting;
     if confirms != update.paper.is_some() {
         let mut found = Violations::default();

@@ -37,6 +37,7 @@ mod certificate_guards;
 mod certificates;
 mod code_guards;
 mod codes;
+mod corrections;
 mod deadlines;
 mod feed;
 mod fields;

@@ -127,6 +127,27 @@ pub(crate) fn issue(world: &World, institution: &str) -> pb::IssueValidityCodeRe
     }
 }
 
+/// The correction of a code to what a request says.
+pub(crate) fn correct(
+    wrong: &pb::ValidityCode,
+    right: pb::IssueValidityCodeRequest,
+) -> pb::CorrectValidityCodeRequest {
+    pb::CorrectValidityCodeRequest {
+        request_id: request_id(),
+        validate_only: false,
+        name: wrong.name.clone(),
+        etag: wrong.etag.clone(),
+        subject: right.subject,
+        program: right.program,
+        document_kind: right.document_kind,
+        document: right.document,
+        prior_qualifications: right.prior_qualifications,
+        double_major_declared: right.double_major_declared,
+        external_ref: right.external_ref,
+        attestation: right.attestation,
+    }
+}
+
 /// A fresh student's record: studying this term, no block.
 pub(crate) fn record(world: &World, institution: &str) -> pb::EnrollmentRecord {
     pb::EnrollmentRecord {

@@ -115,6 +115,7 @@ methods! {
     }
     validity_codes {
         issue_validity_code(IssueValidityCodeRequest) -> IssueValidityCodeResponse,
+        correct_validity_code(CorrectValidityCodeRequest) -> CorrectValidityCodeResponse,
         get_validity_code(GetValidityCodeRequest) -> GetValidityCodeResponse,
         list_validity_codes(ListValidityCodesRequest) -> ListValidityCodesResponse,
         suspend_validity_code(SuspendValidityCodeRequest) -> SuspendValidityCodeResponse,

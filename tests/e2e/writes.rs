@@ -43,6 +43,7 @@ heads! {
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
     CorrectEnrollmentCertificateRequest,
+    CorrectValidityCodeRequest,
     CreateCallerRequest,
     CreateEnrollmentCertificateApplicationRequest,
     CreateExpertRequest,

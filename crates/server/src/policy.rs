@@ -70,6 +70,7 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.ValidationService/MatchCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/StreamValidateCodes", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/ValidateCode", ALL_BUT_MONITORS),
+    ("/gavah.v1.ValidityCodeService/CorrectValidityCode", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/GetValidityCode", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.ValidityCodeService/IssueValidityCode", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/ListValidityCodes", INSTITUTIONS_AND_OVERSIGHT),
@@ -148,7 +149,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 49 + 4);
+        assert_eq!(listed.len(), 50 + 4);
     }
 
     #[test]
@@ -252,6 +253,7 @@ mod tests {
         ];
         let institution = [
             "BatchUpsertEnrollmentRecords",
+            "CorrectValidityCode",
             "GetEnrollmentRecord",
             "IssueValidityCode",
             "ListExperts",

@@ -53,7 +53,8 @@ pub use certificates::{
 pub use changes::{CHANGE_LOOKS, Changes, Mark};
 pub use claim::{Claim, Claimed};
 pub use codes::{
-    Attestation, CodeContent, Issue, IssueCode, PriorProof, StoredCode, StoredRevocation,
+    Attestation, CodeContent, Correction, Issue, IssueCode, PriorProof, StoredCode,
+    StoredRevocation,
 };
 pub use connect::{StoreConfig, StoreLimits};
 pub use document::DocumentChange;

@@ -8,7 +8,7 @@ use gavah_testkit::world::{
 };
 
 use super::Write;
-use crate::messages::{apply, date, instant, issue, record, request_id, upsert};
+use crate::messages::{apply, correct, date, instant, issue, record, request_id, upsert};
 use crate::peer::Peer;
 use crate::stages::{
     confirmed, drafted, handed_in, organization_decision, reviewed, under, university_decision,
@@ -24,6 +24,10 @@ pub(super) async fn of_codes(world: &World) -> Vec<Write> {
             .await;
         issued.unwrap().validity_code.unwrap().name
     };
+    let wrong = university
+        .issue_validity_code(issue(world, UNIVERSITY))
+        .await;
+    let wrong = wrong.unwrap().validity_code.unwrap();
     let suspend = |name: String| pb::SuspendValidityCodeRequest {
         request_id: request_id(),
         name,
@@ -50,6 +54,12 @@ pub(super) async fn of_codes(world: &World) -> Vec<Write> {
             &format!("{service}/IssueValidityCode"),
             University,
             issue(world, UNIVERSITY),
+            |request| request.external_ref.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/CorrectValidityCode"),
+            University,
+            correct(&wrong, issue(world, UNIVERSITY)),
             |request| request.external_ref.push('2'),
         ),
         Write::new(

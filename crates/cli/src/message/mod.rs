@@ -41,6 +41,8 @@ named! {
     Change,
     CorrectEnrollmentCertificateRequest,
     CorrectEnrollmentCertificateResponse,
+    CorrectValidityCodeRequest,
+    CorrectValidityCodeResponse,
     CreateEnrollmentCertificateApplicationRequest,
     CreateEnrollmentCertificateApplicationResponse,
     EnrollmentRecord,

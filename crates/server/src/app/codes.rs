@@ -1,13 +1,16 @@
 //! Validity codes: issue in one call, read, list, suspend, reinstate, revoke.
 
 use gavah_domain::caller::CallerClass;
+use gavah_domain::document::DocumentState;
 use gavah_domain::institution::Institution;
 use gavah_domain::service::{ServiceKind, guard_document_kind};
+use gavah_domain::tariff::Quote;
 use gavah_domain::validity::{expiry, live_key, missing_prior_levels};
 use gavah_domain::verdict::{Outcome, verdict_at};
 use gavah_domain::{CodeScheme, Reason, ValidityCode};
 use gavah_store::{
-    ActContext, Attestation, CodeContent, CodeFilter, Issue, IssueCode, PriorProof, StoredCode,
+    ActContext, Attestation, CodeContent, CodeFilter, Correction, Issue, IssueCode, PriorProof,
+    StoredCode,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -17,7 +20,7 @@ use super::validate::document_of_code;
 use super::{App, actor, context, earlier, free, may_read, owned, owns, scope, terms};
 use crate::call::Call;
 use crate::convert::change::ChangeInput;
-use crate::convert::code::{IssueCodeInput, ListCodesInput};
+use crate::convert::code::{CorrectCodeInput, IssueCodeInput, ListCodesInput};
 use crate::convert::names::Collection;
 use crate::error::{AppError, Refusal};
 
@@ -40,7 +43,7 @@ pub async fn issue(
     let institution = owned(call, &input.program.institution)?;
     let now = app.clock.now();
     let context = context(call, &input.head, input.row, now);
-    let prepared = match prepare(app, call, &input, institution, now).await {
+    let prepared = match prepare(app, call, &input, institution, None, now).await {
         Ok(prepared) => prepared,
         Err(refused) if input.head.validate_only => return Err(refused),
         Err(refused) => {
@@ -54,16 +57,124 @@ pub async fn issue(
     record(app, call, &context, prepared).await.map(Some)
 }
 
-/// Everything that can be decided before the transaction.
+/// Corrects a code: a new one is issued and the wrong one superseded; `None` when only
+/// checking.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND, ETAG_MISMATCH, STATE_TRANSITION_NOT_ALLOWED, and those of
+/// [`issue`].
+pub async fn correct(
+    app: &App,
+    call: &Call,
+    input: CorrectCodeInput,
+) -> Result<Option<StoredCode>, AppError> {
+    let institution = owned(call, &input.right.program.institution)?;
+    let now = app.clock.now();
+    let context = context(call, &input.right.head, None, now);
+    let prepared = match prepare_correction(app, call, &input, institution, now).await {
+        Ok(prepared) => prepared,
+        Err(refused) if input.right.head.validate_only => return Err(refused),
+        Err(refused) => {
+            let resource = earlier(app, call, &context, refused).await?;
+            return read(app, call, &resource).await.map(Some);
+        }
+    };
+    let (wrong, mut right) = prepared;
+    if input.right.head.validate_only {
+        // The wrong code gives up its own key.
+        return match check_free(app, call, &right).await {
+            Err(AppError::Refused(refusal)) if is_held_by(&refusal, wrong.id) => Ok(None),
+            checked => checked.map(|()| None),
+        };
+    }
+    let store = app.store_for(call);
+    for _ in 0..DRAWS {
+        match store
+            .correct_code(&context, wrong.id, wrong.version, &right)
+            .await?
+        {
+            Correction::Issue(Issue::Issued(stored) | Issue::Replayed(stored)) => {
+                return Ok(Some(stored));
+            }
+            Correction::Issue(Issue::CodeTaken) => right.code = draw(app)?,
+            Correction::Issue(Issue::RequestIdReused) => {
+                return Err(Reason::RequestIdReused.into());
+            }
+            Correction::Issue(Issue::AlreadyIssued { id }) => return Err(already_issued(id)),
+            Correction::Issue(Issue::ExpertNotActive) => {
+                return Err(Reason::ExpertNotActive.into());
+            }
+            Correction::Moved => {
+                // Perhaps by this very request, sent twice at once.
+                let reason = match input.etag {
+                    Some(_) => Reason::EtagMismatch,
+                    None => Reason::ConcurrentUpdate,
+                };
+                let resource = earlier(app, call, &context, reason.into()).await?;
+                return read(app, call, &resource).await.map(Some);
+            }
+        }
+    }
+    Err(AppError::Internal("every drawn code was taken"))
+}
+
+fn is_held_by(refusal: &Refusal, id: Uuid) -> bool {
+    let name = Collection::ValidityCodes.name(id);
+    refusal.reason == Reason::CodeAlreadyIssued
+        && refusal.metadata.iter().any(|(_, value)| *value == name)
+}
+
+/// The wrong code, which must be active, and the right one.
+async fn prepare_correction(
+    app: &App,
+    call: &Call,
+    input: &CorrectCodeInput,
+    institution: &Institution,
+    now: Timestamp,
+) -> Result<(StoredCode, IssueCode), AppError> {
+    let wrong = get(app, call, input.id).await?;
+    if wrong.content.program.institution != institution.code {
+        return Err(Reason::ResourceNotFound.into());
+    }
+    if input.etag.is_some_and(|etag| etag != wrong.version) {
+        return Err(Reason::EtagMismatch.into());
+    }
+    let expired = wrong.expire_time.is_some_and(|end| end <= now);
+    if wrong.state != DocumentState::Active || expired {
+        let state = if expired {
+            "EXPIRED"
+        } else {
+            wrong.state.as_str()
+        };
+        return Err(Refusal::new(Reason::StateTransitionNotAllowed)
+            .with("state", state)
+            .with("allowed", "")
+            .into());
+    }
+    let paid = Some(wrong.content.quote.clone());
+    let right = prepare(app, call, &input.right, institution, paid, now).await?;
+    Ok((wrong, right))
+}
+
+/// Everything that can be decided before the transaction. What was paid, or free, before
+/// is not quoted again.
 async fn prepare(
     app: &App,
     call: &Call,
     input: &IssueCodeInput,
     institution: &Institution,
+    paid: Option<Quote>,
     now: Timestamp,
 ) -> Result<IssueCode, AppError> {
     let terms = terms(call, ServiceKind::ValidityCode, "ISSUE", institution, now)?;
-    free(&terms.quote)?;
+    let quote = match paid {
+        Some(quote) => quote,
+        None => {
+            free(&terms.quote)?;
+            terms.quote
+        }
+    };
     guard_document_kind(terms.call, input.document.kind).map_err(|reason| {
         Refusal::new(reason).with("document_kind", input.document.kind.as_str())
     })?;
@@ -106,7 +217,7 @@ async fn prepare(
                 attest_micros: input.attest_time.as_microsecond(),
             },
             priors,
-            quote: terms.quote,
+            quote,
             workflow_version: terms.workflow.id.clone(),
         },
         issue_time: now,

@@ -20,7 +20,7 @@ use super::program::{
     Named, document_to_pb, institution_filter, program, program_to_pb, quote_to_pb,
     revocation_to_pb,
 };
-use super::time::{instant, instant_to_pb, jalali, jalali_of};
+use super::time::{self, instant, instant_to_pb, jalali, jalali_of};
 use super::{Known, check_rules, identity, required, settle, silent_debug, text, too_many};
 use crate::error::AppError;
 
@@ -93,7 +93,13 @@ pub struct ListCodesInput {
     pub issued_before: Option<Timestamp>,
 }
 
-silent_debug!(IssueCodeInput, PriorClaim, ExpertName, ListCodesInput);
+silent_debug!(
+    IssueCodeInput,
+    CorrectCodeInput,
+    PriorClaim,
+    ExpertName,
+    ListCodesInput
+);
 
 /// Reads a request for a validity code.
 ///
@@ -107,6 +113,55 @@ pub fn issue_code(
 ) -> Result<IssueCodeInput, AppError> {
     let (annotated, head) = open(&mut request);
     issue(annotated, head, &request, known)
+}
+
+/// A correction of a code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CorrectCodeInput {
+    /// Resource id of the wrong code.
+    pub id: Uuid,
+    /// The version the caller read, if it said so.
+    pub etag: Option<i64>,
+    /// The right code.
+    pub right: IssueCodeInput,
+}
+
+/// Reads a correction of a code.
+///
+/// # Errors
+///
+/// As [`issue_code`]; then [`Reason::EtagMismatch`] for an etag no version has.
+pub fn correct_code(
+    mut request: pb::CorrectValidityCodeRequest,
+    known: &Known<'_>,
+) -> Result<CorrectCodeInput, AppError> {
+    let (mut annotated, head) = open(&mut request);
+    let mut found = Violations::default();
+    let id = found.take("name", Collection::ValidityCodes.parse(&request.name));
+    for violation in found {
+        if annotated.iter().all(|known| known.field != violation.field) {
+            annotated.push(violation.field, violation.reason);
+        }
+    }
+    let etag = request.etag;
+    let right = pb::IssueValidityCodeRequest {
+        request_id: String::new(),
+        validate_only: false,
+        subject: request.subject,
+        program: request.program,
+        document_kind: request.document_kind,
+        document: request.document,
+        prior_qualifications: request.prior_qualifications,
+        double_major_declared: request.double_major_declared,
+        external_ref: request.external_ref,
+        attestation: request.attestation,
+    };
+    let right = issue(annotated, head, &right, known)?;
+    Ok(CorrectCodeInput {
+        id: id.ok_or(AppError::Internal("a name was refused without a violation"))?,
+        etag: time::etag(&etag)?,
+        right,
+    })
 }
 
 /// Reads the start of a run: the retry key of its rows.
@@ -356,6 +411,10 @@ pub fn code_to_pb(stored: &StoredCode) -> pb::ValidityCode {
         workflow_version: content.workflow_version.clone(),
         update_time: Some(instant_to_pb(stored.update_time)),
         etag: stored.version.to_string(),
+        superseded_by: stored
+            .superseded_by
+            .map(|id| Collection::ValidityCodes.name(id))
+            .unwrap_or_default(),
     }
 }
 

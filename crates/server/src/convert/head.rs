@@ -53,6 +53,7 @@ write_requests! {
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
     CorrectEnrollmentCertificateRequest,
+    CorrectValidityCodeRequest,
     CreateCallerRequest,
     CreateEnrollmentCertificateApplicationRequest,
     CreateExpertRequest,

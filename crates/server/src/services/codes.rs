@@ -31,6 +31,21 @@ impl ValidityCodeService for Services {
         reply(&call, result)
     }
 
+    async fn correct_validity_code(
+        &self,
+        request: Request<pb::CorrectValidityCodeRequest>,
+    ) -> Result<Response<pb::CorrectValidityCodeResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code::correct_code(message, &self.app.known(&call))?;
+            let stored = codes::correct(&self.app, &call, input).await?;
+            let validity_code = stored.as_ref().map(code::code_to_pb);
+            Ok(pb::CorrectValidityCodeResponse { validity_code })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
     async fn stream_issue_validity_codes(
         &self,
         request: Request<Streaming<pb::StreamIssueValidityCodesRequest>>,

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use gavah_domain::document::DocumentState;
 use jiff::Timestamp;
-use sea_orm::sea_query::ArrayType;
+use sea_orm::sea_query::{ArrayType, Expr};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::rows::new_row;
-use super::{COLLECTION, Issue, IssueCode, StoredCode, name};
+use super::{COLLECTION, Correction, Issue, IssueCode, StoredCode, name};
 use crate::changes::FRESH;
 use crate::claim::{earlier, resource_id};
 use crate::document::replayed;
@@ -75,6 +75,80 @@ impl Store {
         self.read("find_expert", async {
             let found = expert::Entity::find_by_id(key).one(&self.inner.db).await?;
             Ok(found.is_some_and(|expert| expert.state == ACTIVE))
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Records the right code and supersedes the wrong one, which is active and in
+    /// `version`, in one transaction. The wrong one gives up its key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn correct_code(
+        &self,
+        context: &ActContext,
+        wrong: Uuid,
+        version: i64,
+        right: &IssueCode,
+    ) -> Result<Correction<StoredCode>, StoreError> {
+        let issuing = Issuing {
+            context: context.clone(),
+            issue: right.clone(),
+        };
+        let issuing = &issuing;
+        self.run_tx("correct_code", |tx, _| {
+            Box::pin(async move {
+                use validity_code::Column;
+                if let Some(answer) = replays(tx, &[issuing]).await?.remove(&right.id) {
+                    return Ok(Done::Abandon(Correction::Issue(answer)));
+                }
+                if active_experts(tx, &[issuing]).await?.is_empty() {
+                    return Ok(Done::Abandon(Correction::Issue(Issue::ExpertNotActive)));
+                }
+                let (active, superseded) = (DocumentState::Active, DocumentState::Superseded);
+                let updated = validity_code::Entity::update_many()
+                    .col_expr(Column::State, Expr::value(superseded.as_str()))
+                    .col_expr(Column::LiveKey, Expr::value(None::<String>))
+                    .col_expr(
+                        Column::UpdateTime,
+                        Expr::value(context.now.as_microsecond()),
+                    )
+                    .col_expr(Column::Version, Expr::value(version + 1))
+                    .filter(Column::Id.eq(wrong))
+                    .filter(Column::Version.eq(version))
+                    .filter(Column::State.eq(active.as_str()))
+                    .exec(tx)
+                    .await?;
+                if updated.rows_affected == 0 {
+                    return Ok(Done::Abandon(Correction::Moved));
+                }
+                let (issued, holders) = insert(tx, &[issuing]).await?;
+                if !issued.contains(&right.id) {
+                    let holder = holders.get(&right.live_key);
+                    let refusal =
+                        holder.map_or(Issue::CodeTaken, |&id| Issue::AlreadyIssued { id });
+                    return Ok(Done::Abandon(Correction::Issue(refusal)));
+                }
+                validity_code::Entity::update_many()
+                    .col_expr(Column::SupersededBy, Expr::value(right.id))
+                    .filter(Column::Id.eq(wrong))
+                    .exec(tx)
+                    .await?;
+                let end = Act {
+                    resource: name(wrong),
+                    action: "SUPERSEDE",
+                    from: active.as_str().to_owned(),
+                    to: superseded.as_str().to_owned(),
+                    ..issuing.act()
+                };
+                let claims = [(context, name(right.id), "")];
+                let acts = [(context, end), (context, issuing.act())];
+                self.record_all(tx, claims, acts).await?;
+                Ok(Done::Commit(Correction::Issue(Issue::Issued(fresh(right)))))
+            })
         })
         .await
     }

@@ -101,6 +101,15 @@ pub enum Issue<T> {
     ExpertNotActive,
 }
 
+/// What came of correcting a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Correction<T> {
+    /// What came of recording the right one; the wrong one is superseded with it.
+    Issue(Issue<T>),
+    /// The wrong one has changed since it was read.
+    Moved,
+}
+
 /// A revocation as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRevocation {

@@ -1,6 +1,7 @@
 //! `gavah code`
 
 mod class;
+mod correct;
 mod issue;
 mod validate;
 
@@ -24,6 +25,8 @@ const COLLECTION: &str = "validityCodes";
 pub(crate) enum CodeCommand {
     /// Issue a validity code, or the codes of a whole class
     Issue(Box<issue::IssueArgs>),
+    /// Issue a corrected code; the wrong one is superseded
+    Correct(correct::CorrectArgs),
     /// Ask whether codes are good; exit code 1 when one is not
     Validate(validate::ValidateArgs),
     /// Read a validity code by its resource name
@@ -68,6 +71,7 @@ pub(crate) struct ListArgs {
 pub(crate) async fn run(command: &CodeCommand, output: Output) -> Result<Exit, Problem> {
     match command {
         CodeCommand::Issue(args) => issue::run(args, output).await,
+        CodeCommand::Correct(args) => correct::run(args, output).await,
         CodeCommand::Validate(args) => validate::run(args, output).await,
         CodeCommand::Get(args) => get(args, output).await,
         CodeCommand::List(args) => list(args, output).await,

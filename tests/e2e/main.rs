@@ -48,6 +48,7 @@ mod limits;
 mod matching;
 mod matrix;
 mod messages;
+mod model;
 mod nodes;
 mod outages;
 mod ownership;

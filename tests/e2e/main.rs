@@ -33,6 +33,7 @@ macro_rules! cases_of_any_engine {
 }
 
 mod audit;
+mod budgets;
 mod certificate_guards;
 mod certificates;
 mod code_guards;

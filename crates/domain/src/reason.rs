@@ -263,6 +263,10 @@ reasons! {
             remedy: "Repeat the call with the same request id.";
     }
     ResourceExhausted {
+        NegativeLookups = "NEGATIVE_LOOKUPS",
+            en: "caller's daily budget of lookups is used up",
+            fa: "سهمیهٔ روزانهٔ استعلام این سامانه به پایان رسیده است",
+            remedy: "Find out why so many codes or persons were guessed wrong; the budget begins anew the next day in Tehran.";
         MessageTooLarge = "MESSAGE_TOO_LARGE",
             en: "message is larger than allowed",
             fa: "حجم پیام از حد مجاز بیشتر است",

@@ -42,6 +42,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// `[cache]`
     pub cache: CacheConfig,
+    /// `[budgets]`
+    pub budgets: BudgetsConfig,
     /// `[runtime]`
     pub runtime: RuntimeConfig,
 }
@@ -51,6 +53,15 @@ pub struct Config {
 pub struct CacheConfig {
     /// Memory for documents that were validated, in bytes; 0 remembers none.
     pub verdict_bytes: u64,
+}
+
+/// What each caller may look up in a day, from midnight to midnight in Tehran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetsConfig {
+    /// Codes, and persons named with them, that were guessed wrong.
+    pub negative_lookups_per_day: usize,
+    /// Distinct persons named in questions.
+    pub subjects_per_day: usize,
 }
 
 /// Where the service listens. Port 0 takes a free one.

@@ -1,5 +1,6 @@
 //! The one error of the use cases: what went wrong, without any transport in it.
 
+use std::time::Duration;
 use std::{error::Error, fmt};
 
 use gavah_domain::{Reason, Violations};
@@ -25,6 +26,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// Keys and values for `ErrorInfo.metadata`: states, levels, types, resource names; never personal data or a code.
     pub metadata: Vec<(&'static str, String)>,
+    /// How long to wait, where it depends on more than the reason.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -34,6 +37,7 @@ impl Refusal {
         Self {
             reason,
             metadata: Vec::new(),
+            retry_after: None,
         }
     }
 

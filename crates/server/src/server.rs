@@ -20,6 +20,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 
 use crate::app::App;
+use crate::app::budgets::Budgets;
 use crate::app::feed::FeedEnd;
 use crate::app::remembered::Remembered;
 use crate::config::Config;
@@ -28,7 +29,7 @@ use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
-use crate::tasks::{sequence, settle_certificates, stopped};
+use crate::tasks::{sequence, settle_budgets, settle_certificates, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
@@ -153,10 +154,13 @@ impl Server {
             hasher,
             registry,
             remembered: Remembered::new(config.cache.verdict_bytes),
+            budgets: Budgets::new(config.budgets),
             feed_end: FeedEnd::default(),
             run,
             home: Handle::current(),
         });
+        // A restart is no new day.
+        app.budgets.settle(&app).await?;
         let probes = Probes::new(probes_listener, Readiness::new("starting"));
         Ok(Self {
             app,
@@ -239,6 +243,7 @@ impl Server {
         let running = tasks_running.clone();
         tasks.spawn(async move { store.watch_changes(stopped(running)).await });
         tasks.spawn(sequence(Arc::clone(&self.app), tasks_running.clone()));
+        tasks.spawn(settle_budgets(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(settle_certificates(
             Arc::clone(&self.app),
             tasks_running.clone(),

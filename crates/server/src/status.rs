@@ -56,7 +56,12 @@ pub fn row_status(error: AppError, trace_id: impl Display) -> tonic_types::Statu
 fn told(error: AppError, trace_id: String) -> (tonic_types::Status, Reason) {
     let Answer {
         code,
-        refusal: Refusal { reason, metadata },
+        refusal:
+            Refusal {
+                reason,
+                metadata,
+                retry_after,
+            },
         violations,
     } = Answer::to(error, &trace_id);
     let total = violations.len();
@@ -93,7 +98,7 @@ fn told(error: AppError, trace_id: String) -> (tonic_types::Status, Reason) {
         };
         details.push(any("LocalizedMessage", &localized));
     }
-    if let Some(delay) = reason.retry_after() {
+    if let Some(delay) = retry_after.or(reason.retry_after()) {
         let retry = RetryInfo {
             retry_delay: delay.try_into().ok(),
         };

@@ -16,6 +16,9 @@ const CHAIN_EVERY: Duration = Duration::from_millis(200);
 /// How often intents with an expired lease are looked for.
 const RECOVER_EVERY: Duration = Duration::from_secs(10);
 
+/// How often spending of budgets is told to the store.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
 /// Resolves when the server is to stop.
 pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     // A sender that is gone means the same as one that says stop.
@@ -50,6 +53,28 @@ async fn chain(app: &App) {
                 return;
             }
         }
+    }
+}
+
+/// Tells the store what callers have spent of their budgets, and learns of it, until `stop`
+/// and once more after it.
+pub(crate) async fn settle_budgets(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    let forgotten = app.budgets.forget(&app).await;
+    if let Err(error) = forgotten {
+        tracing::warn!(%error, "old spending of budgets could not be forgotten");
+    }
+    loop {
+        if let Err(error) = app.budgets.settle(&app).await {
+            tracing::warn!(%error, "budgets of lookups could not be settled");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SETTLE_EVERY) => {}
+            () = &mut stop => break,
+        }
+    }
+    if let Err(error) = app.budgets.settle(&app).await {
+        tracing::warn!(%error, "budgets of lookups could not be settled");
     }
 }
 

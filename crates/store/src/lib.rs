@@ -6,6 +6,7 @@
 //! audit entry and one change event.
 
 mod audit;
+mod budgets;
 mod certificates;
 mod changes;
 mod claim;
@@ -45,6 +46,7 @@ use joint::Queue;
 use lookup::Lookups;
 
 pub use audit::{Act, ActContext};
+pub use budgets::{Spending, Spent};
 pub use certificates::{
     ApplicationChange, ApplicationContent, ApplicationOutcome, CertificateContent, Intent,
     IssueCertificate, NewStep, Paper, Recorded, Signed, StoredApplication, StoredCertificate,

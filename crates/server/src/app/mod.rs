@@ -21,6 +21,7 @@ use crate::error::{AppError, Refusal};
 use crate::registry_watch::Registry;
 
 pub mod audit;
+pub mod budgets;
 pub mod certificates;
 pub mod codes;
 mod documents;
@@ -32,6 +33,7 @@ pub mod registry;
 pub mod remembered;
 pub mod validate;
 
+use budgets::Budgets;
 use feed::FeedEnd;
 use remembered::Remembered;
 
@@ -52,6 +54,8 @@ pub struct App {
     pub registry: Arc<Registry>,
     /// Documents validated lately.
     pub remembered: Remembered,
+    /// What callers have spent of their budgets of lookups.
+    pub budgets: Budgets,
     /// Where the change feed ends.
     pub feed_end: FeedEnd,
     /// This run of the process, as owner of leases.

@@ -2,6 +2,7 @@
 //! judgement.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
 use gavah_domain::institution::InstitutionState;
@@ -66,19 +67,23 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// [`AppError::Store`] when the store does not answer; a negative verdict is an
-/// answer.
+/// NEGATIVE_LOOKUPS when the caller's budget is used up; [`AppError::Store`] when the
+/// store does not answer. A negative verdict is an answer.
 pub async fn validate_code(
     app: &App,
     call: &Call,
     question: &ValidateInput,
 ) -> Result<Answer, AppError> {
     let now = app.clock.now();
+    app.budgets.check(call, now)?;
     let Ok(code) = &question.code else {
         return Ok(Answer::without_document(Verdict::malformed(), now));
     };
     let found = find(app, call, code).await?;
-    Ok(judge(call, code, found, question.claim.as_ref(), now))
+    let answer = judge(call, code, found, question.claim.as_ref(), now);
+    let lookup = (answer.verdict.reason, question.claim.as_ref());
+    app.budgets.spend(app, call, iter::once(lookup), now);
+    Ok(answer)
 }
 
 /// Validates a code for the person that the claims name, and compares the claims.
@@ -104,12 +109,17 @@ pub async fn match_code(
 
 /// Validates many codes, answers in the order of the questions. Rows whose lookup
 /// failed are undetermined.
+///
+/// # Errors
+///
+/// NEGATIVE_LOOKUPS when the caller's budget was used up before.
 pub async fn batch_validate_codes(
     app: &App,
     call: &Call,
     questions: &[ValidateInput],
-) -> Vec<Answer> {
+) -> Result<Vec<Answer>, AppError> {
     let now = app.clock.now();
+    app.budgets.check(call, now)?;
     let mut answers = Vec::with_capacity(questions.len());
     for chunk in questions.chunks(LOOKUP) {
         let codes: Vec<_> = chunk
@@ -130,7 +140,11 @@ pub async fn batch_validate_codes(
             ),
         }));
     }
-    answers
+    let lookups = answers.iter().zip(questions);
+    let lookups =
+        lookups.map(|(answer, question)| (answer.verdict.reason, question.claim.as_ref()));
+    app.budgets.spend(app, call, lookups, now);
+    Ok(answers)
 }
 
 /// The document as remembered, or else from the store.

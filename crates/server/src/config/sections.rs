@@ -10,12 +10,13 @@ use tracing::Level;
 
 use super::reader::{Found, Reader, Reported, Section};
 use super::{
-    AuditConfig, CacheConfig, Config, LimitsConfig, ListenConfig, LogFormat, Problem,
-    RegistryConfig, RuntimeConfig, SigningConfig, StoreSection, TelemetryConfig, TlsConfig,
+    AuditConfig, BudgetsConfig, CacheConfig, Config, LimitsConfig, ListenConfig, LogFormat,
+    Problem, RegistryConfig, RuntimeConfig, SigningConfig, StoreSection, TelemetryConfig,
+    TlsConfig,
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "listen",
     "tls",
     "store",
@@ -25,6 +26,7 @@ const SECTIONS: [&str; 10] = [
     "telemetry",
     "registry",
     "cache",
+    "budgets",
     "runtime",
 ];
 
@@ -72,6 +74,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
     let telemetry = reader.section("telemetry", telemetry);
     let registry = reader.section("registry", registry);
     let cache = reader.section("cache", cache);
+    let budgets = reader.section("budgets", budgets);
     let runtime = reader.section("runtime", runtime);
     reader.finish(&SECTIONS);
     let config = || {
@@ -85,6 +88,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
             telemetry: telemetry?,
             registry: registry?,
             cache: cache?,
+            budgets: budgets?,
             runtime: runtime?,
         })
     };
@@ -227,6 +231,15 @@ fn registry(section: &mut Section<'_, '_>) -> Result<RegistryConfig, Reported> {
 fn cache(section: &mut Section<'_, '_>) -> Result<CacheConfig, Reported> {
     let verdict_bytes = section.number("verdict_bytes", 64 * 1024 * 1024, 0..=MOST_REMEMBERED)?;
     Ok(CacheConfig { verdict_bytes })
+}
+
+fn budgets(section: &mut Section<'_, '_>) -> Result<BudgetsConfig, Reported> {
+    let negatives = section.count("negative_lookups_per_day", 10_000);
+    let subjects = section.count("subjects_per_day", 100_000);
+    Ok(BudgetsConfig {
+        negative_lookups_per_day: negatives?,
+        subjects_per_day: subjects?,
+    })
 }
 
 fn runtime(section: &mut Section<'_, '_>) -> Result<RuntimeConfig, Reported> {

@@ -46,7 +46,7 @@ impl ValidationService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let inputs = verdict::batch_validate_codes(&message)?;
-            let answers = validate::batch_validate_codes(&self.app, &call, &inputs).await;
+            let answers = validate::batch_validate_codes(&self.app, &call, &inputs).await?;
             let rows = answers.iter().zip(&inputs).enumerate();
             let verdicts = rows.map(|(place, (answer, input))| {
                 let receipt = format!("{}/{place}", call.trace_id);
@@ -138,7 +138,11 @@ async fn answers(
     for input in read {
         errors.push(input.map(|input| inputs.push(input)).err());
     }
-    let judged = validate::batch_validate_codes(&app, &call, &inputs).await;
+    let judged = match validate::batch_validate_codes(&app, &call, &inputs).await {
+        Ok(judged) => judged,
+        // The budget is used up: what was asked before is answered, this is not.
+        Err(error) => return vec![Err(error)],
+    };
     let mut judged = judged.iter().zip(&inputs);
     let rows = questions.iter().zip(errors);
     let rows = rows.map(|(question, error)| {

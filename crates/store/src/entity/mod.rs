@@ -16,6 +16,8 @@ pub mod expert;
 pub mod institution;
 pub mod institution_alias;
 pub mod issuance_pause;
+pub mod lookup_budget;
+pub mod lookup_subject;
 pub mod registry_version;
 pub mod request_claim;
 pub mod serial_counter;

@@ -13,6 +13,7 @@ mod m0002_changes_of_documents;
 mod m0003_audit_without_references;
 mod m0004_issuance_pause;
 mod m0005_staged_applications;
+mod m0006_lookup_budgets;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_audit_without_references::Migration),
             Box::new(m0004_issuance_pause::Migration),
             Box::new(m0005_staged_applications::Migration),
+            Box::new(m0006_lookup_budgets::Migration),
         ]
     }
 }
@@ -36,7 +38,13 @@ impl MigratorTrait for Migrator {
 pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
 
 /// The only tables a server ever deletes rows from.
-pub(crate) const DELETED_FROM: [&str; 3] = ["audit_pending", "institution_alias", "tariff_row"];
+pub(crate) const DELETED_FROM: [&str; 5] = [
+    "audit_pending",
+    "institution_alias",
+    "lookup_budget",
+    "lookup_subject",
+    "tariff_row",
+];
 
 /// Key of the advisory lock under which one process at a time migrates.
 const MIGRATION_LOCK: i64 = 0x6761_7661_6801;

@@ -76,5 +76,14 @@ async fn the_server_may_delete_only_where_it_must(store: TestStore) {
     let may = "SELECT table_name::text FROM information_schema.role_table_grants \
                WHERE grantee = current_user AND privilege_type = 'DELETE' ORDER BY 1";
     let tables = store.place.raw_runtime().await.texts(may).await;
-    assert_eq!(tables, ["audit_pending", "institution_alias", "tariff_row"]);
+    assert_eq!(
+        tables,
+        [
+            "audit_pending",
+            "institution_alias",
+            "lookup_budget",
+            "lookup_subject",
+            "tariff_row"
+        ]
+    );
 }

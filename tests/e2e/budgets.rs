@@ -1,0 +1,155 @@
+//! Budgets of lookups: who guesses is stopped until the next day, and nobody else.
+
+use gavah_api::v1 as pb;
+use gavah_domain::{CodeScheme, JalaliDate, SystemEntropy, ValidityCode};
+use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
+use jiff::SignedDuration;
+use tonic::Code;
+
+use crate::harness::{run_on, soon};
+use crate::messages::{issue, national_code, person, question};
+use crate::peer::{Peer, refused};
+use crate::verdicts::verdict;
+
+const GUESSES: i64 = 20;
+const SUBJECTS: i64 = 5;
+
+fn run(engine: Engine, case: impl AsyncFnOnce(&mut World)) {
+    let world = World::builder(engine)
+        .set("budgets.negative_lookups_per_day", GUESSES)
+        .set("budgets.subjects_per_day", SUBJECTS);
+    run_on(world, case);
+}
+
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                super::run(gavah_testkit::world::Engine::Sqlite, super::$name);
+            })+
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                super::run(gavah_testkit::world::Engine::Postgres, super::$name);
+            })+
+        }
+    };
+}
+
+on_both! {
+    who_guesses_too_often_is_refused_until_the_next_day_and_nobody_else,
+    every_node_and_a_restarted_one_know_what_was_spent,
+    who_asks_for_too_many_persons_is_refused,
+}
+
+fn unknown() -> String {
+    let code = ValidityCode::draw(CodeScheme::ValidityCode, &SystemEntropy).unwrap();
+    code.as_str().to_owned()
+}
+
+async fn issued(world: &World) -> pb::ValidityCode {
+    let university = Peer::of(world, CallerKind::University).await;
+    let issued = university
+        .issue_validity_code(issue(world, UNIVERSITY))
+        .await;
+    issued.unwrap().validity_code.unwrap()
+}
+
+/// Guesses as often as the budget allows, and once more.
+async fn use_up(peer: &Peer) {
+    for _ in 0..=GUESSES {
+        let told = verdict(peer, question(&unknown())).await;
+        assert_eq!(told.reason(), pb::VerdictReason::NotFound);
+    }
+}
+
+async fn who_guesses_too_often_is_refused_until_the_next_day_and_nobody_else(world: &mut World) {
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let code = issued(world).await.code;
+    // What is good, or merely badly written, is no guess.
+    for _ in 0..2 * GUESSES {
+        verdict(&hub, question(&code)).await;
+        verdict(&hub, question("12 not a code")).await;
+    }
+    use_up(&hub).await;
+    let failure = refused(
+        hub.validate_code(question(&code)).await,
+        Code::ResourceExhausted,
+        "NEGATIVE_LOOKUPS",
+    );
+    assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+    let midnight = JalaliDate::of(world.now()).end_exclusive();
+    let wait = failure.retry_after.unwrap();
+    let left = midnight.duration_since(world.now()).unsigned_abs();
+    assert!(wait.abs_diff(left).as_secs() < 60, "{wait:?}, {left:?}");
+    let batch = pb::BatchValidateCodesRequest {
+        requests: vec![question(&code)],
+    };
+    let answer = hub.batch_validate_codes(batch.clone()).await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    let answer = hub
+        .match_code(pb::MatchCodeRequest {
+            code: code.clone(),
+            claims: Some(pb::DocumentClaims {
+                person_id: Some(person(&national_code())),
+                ..Default::default()
+            }),
+        })
+        .await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    let told = verdict(&window, question(&code)).await;
+    assert_eq!(told.reason(), pb::VerdictReason::Ok, "another caller");
+    let minute = SignedDuration::from_mins(1);
+    world
+        .clock()
+        .advance(midnight.duration_since(world.now()) + minute);
+    hub.batch_validate_codes(batch).await.unwrap();
+    let told = verdict(&hub, question(&code)).await;
+    assert_eq!(told.reason(), pb::VerdictReason::Ok, "the next day");
+}
+
+async fn every_node_and_a_restarted_one_know_what_was_spent(world: &mut World) {
+    let second = world.add_node().await;
+    let code = issued(world).await.code;
+    let elsewhere = Peer::new(world.client_of(second, CallerKind::Hub).await);
+    use_up(&Peer::of(world, CallerKind::Hub).await).await;
+    let failure = soon("the other node's refusal", async || {
+        elsewhere.validate_code(question(&code)).await.err()
+    })
+    .await;
+    assert_eq!(failure.reason.as_deref(), Some("NEGATIVE_LOOKUPS"));
+    world.stop().await;
+    let third = world.add_node().await;
+    let restarted = Peer::new(world.client_of(third, CallerKind::Hub).await);
+    let answer = restarted.validate_code(question(&code)).await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+}
+
+async fn who_asks_for_too_many_persons_is_refused(world: &mut World) {
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let code = issued(world).await.code;
+    let ask = async |national_code: &str| {
+        let question = pb::ValidateCodeRequest {
+            subject_claim: Some(person(national_code)),
+            ..question(&code)
+        };
+        hub.validate_code(question).await
+    };
+    let same = national_code();
+    for _ in 0..SUBJECTS {
+        ask(&same).await.unwrap();
+    }
+    for _ in 0..SUBJECTS {
+        ask(&national_code()).await.unwrap();
+    }
+    let failure = soon("the refusal", async || {
+        hub.validate_code(question(&code)).await.err()
+    })
+    .await;
+    assert_eq!(failure.code, Code::ResourceExhausted);
+    assert_eq!(failure.reason.as_deref(), Some("NEGATIVE_LOOKUPS"));
+    assert_eq!(failure.metadata["limit"], "subjects_per_day");
+}

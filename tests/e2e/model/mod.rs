@@ -53,14 +53,32 @@ async fn walk(world: &mut World, number: u64) {
     let steps = of_environment("GAVAH_MODEL_STEPS").unwrap_or(STEPS);
     reviewed(world).await;
     let mut model = Model::new(world, seed).await;
+    let mut place = Place { seed, step: 0 };
     for step in 0..steps {
-        // Told only when the step fails.
-        eprintln!("seed {seed}, step {step}");
+        place.step = step;
         model.step().await;
         model.assert_invariants(step % 100 == 0).await;
     }
     if steps >= STEPS {
         model.assert_went_everywhere();
+    }
+}
+
+/// Where a walk is; told when it fails.
+struct Place {
+    seed: u64,
+    step: usize,
+}
+
+impl Drop for Place {
+    #[expect(clippy::print_stderr, reason = "it is how the walk can be repeated")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "GAVAH_MODEL_SEED={} failed in step {}",
+                self.seed, self.step
+            );
+        }
     }
 }
 

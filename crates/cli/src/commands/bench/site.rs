@@ -90,6 +90,10 @@ impl Options {
             text.push_str(&format!("otlp_endpoint = \"{endpoint}\"\n"));
         }
         text.push_str(&format!("\n[limits]\n{}\n", self.limits));
+        // What is measured guesses on purpose.
+        text.push_str(
+            "\n[budgets]\nnegative_lookups_per_day = 1000000000\nsubjects_per_day = 1000000000\n",
+        );
         if let Some(bytes) = self.verdict_bytes {
             text.push_str(&format!("\n[cache]\nverdict_bytes = {bytes}\n"));
         }

@@ -5,3 +5,4 @@ mod offline;
 mod online;
 mod setup;
 mod site;
+mod stages;

@@ -364,15 +364,23 @@ fn oversight(site: &Site, serving: &Serving<'_>) {
         )
         .ended(0);
 
-    let audit = serving
-        .run("organization", &format!("audit list --resource {name}"))
-        .ended(0);
-    let acts: Vec<_> = audit["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| text(&entry["action"]))
-        .collect();
+    // An act is in the audit's chain within a second.
+    let in_the_audit = || {
+        let audit = serving
+            .run("organization", &format!("audit list --resource {name}"))
+            .ended(0);
+        let entries = audit["entries"].as_array().unwrap().clone();
+        let acts = entries.iter().map(|entry| text(&entry["action"]));
+        acts.collect::<Vec<_>>()
+    };
+    let mut acts = in_the_audit();
+    for _ in 0..100 {
+        if acts.len() == 2 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        acts = in_the_audit();
+    }
     assert_eq!(acts, ["PAUSE", "RESUME"]);
     let of_student = serving
         .run(

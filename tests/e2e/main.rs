@@ -60,6 +60,7 @@ mod recovery;
 mod registry;
 mod remembered;
 mod request_ids;
+mod revocations;
 mod shards;
 mod stages;
 mod streams;

@@ -86,6 +86,12 @@ methods! {
     incidents {
         pause_issuance(PauseIssuanceRequest) -> PauseIssuanceResponse,
         resume_issuance(ResumeIssuanceRequest) -> ResumeIssuanceResponse,
+        preview_revocation(PreviewRevocationRequest) -> PreviewRevocationResponse,
+        propose_revocation(ProposeRevocationRequest) -> ProposeRevocationResponse,
+        approve_revocation(ApproveRevocationRequest) -> ApproveRevocationResponse,
+        withdraw_revocation(WithdrawRevocationRequest) -> WithdrawRevocationResponse,
+        get_incident(GetIncidentRequest) -> GetIncidentResponse,
+        list_incidents(ListIncidentsRequest) -> ListIncidentsResponse,
         list_issuance_pauses(ListIssuancePausesRequest) -> ListIssuancePausesResponse,
     }
     changes {

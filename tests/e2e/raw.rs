@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "application_step",
     "audit_entry",
     "caller",
@@ -90,6 +90,7 @@ const TABLES: [&str; 14] = [
     "enrollment_event",
     "enrollment_record",
     "expert",
+    "incident",
     "institution",
     "issuance_pause",
     "request_claim",

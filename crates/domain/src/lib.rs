@@ -13,6 +13,7 @@ pub mod country;
 pub mod document;
 pub mod enums;
 pub mod identity;
+pub mod incident;
 pub mod institution;
 pub mod matching;
 pub mod money;

@@ -49,9 +49,15 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.EnrollmentRecordService/GetEnrollmentRecord", INSTITUTIONS_AND_OFFICERS),
     ("/gavah.v1.EnrollmentRecordService/ReportEnrollmentEvent", INSTITUTIONS),
     ("/gavah.v1.EnrollmentRecordService/UpsertEnrollmentRecord", INSTITUTIONS),
+    ("/gavah.v1.IncidentService/ApproveRevocation", OFFICERS),
+    ("/gavah.v1.IncidentService/GetIncident", OVERSIGHT),
+    ("/gavah.v1.IncidentService/ListIncidents", OVERSIGHT),
     ("/gavah.v1.IncidentService/ListIssuancePauses", OVERSIGHT),
     ("/gavah.v1.IncidentService/PauseIssuance", OFFICERS),
+    ("/gavah.v1.IncidentService/PreviewRevocation", OFFICERS),
+    ("/gavah.v1.IncidentService/ProposeRevocation", OFFICERS),
     ("/gavah.v1.IncidentService/ResumeIssuance", OFFICERS),
+    ("/gavah.v1.IncidentService/WithdrawRevocation", OFFICERS),
     ("/gavah.v1.RegistryService/AddClientCertificate", OFFICERS),
     ("/gavah.v1.RegistryService/CreateCaller", OFFICERS),
     ("/gavah.v1.RegistryService/CreateExpert", OFFICERS),
@@ -149,7 +155,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 50 + 4);
+        assert_eq!(listed.len(), 56 + 4);
     }
 
     #[test]
@@ -263,20 +269,25 @@ mod tests {
             "UpsertEnrollmentRecord",
         ];
         let oversee = [
+            "GetIncident",
             "ListAuditEntries",
             "ListCallers",
             "ListExperts",
+            "ListIncidents",
             "ListInstitutions",
             "ListIssuancePauses",
         ];
         let administer = [
             "AddClientCertificate",
+            "ApproveRevocation",
             "CorrectEnrollmentCertificate",
             "CreateCaller",
             "CreateExpert",
             "CreateInstitution",
             "GetEnrollmentRecord",
             "PauseIssuance",
+            "PreviewRevocation",
+            "ProposeRevocation",
             "RecordOrganizationDecision",
             "ReinstateEnrollmentCertificate",
             "ResumeIssuance",
@@ -286,6 +297,7 @@ mod tests {
             "UpdateCaller",
             "UpdateExpert",
             "UpdateInstitution",
+            "WithdrawRevocation",
         ];
         let create = [
             "CancelEnrollmentCertificateApplication",

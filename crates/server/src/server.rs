@@ -29,7 +29,7 @@ use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
-use crate::tasks::{sequence, settle_budgets, settle_certificates, stopped};
+use crate::tasks::{carry_out_revocations, sequence, settle_budgets, settle_certificates, stopped};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
@@ -243,6 +243,10 @@ impl Server {
         let running = tasks_running.clone();
         tasks.spawn(async move { store.watch_changes(stopped(running)).await });
         tasks.spawn(sequence(Arc::clone(&self.app), tasks_running.clone()));
+        tasks.spawn(carry_out_revocations(
+            Arc::clone(&self.app),
+            tasks_running.clone(),
+        ));
         tasks.spawn(settle_budgets(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(settle_certificates(
             Arc::clone(&self.app),

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::app::certificates::stages::expire_unpaid;
 use crate::app::recovery::recover;
+use crate::app::revocations::carry_out;
 
 /// How often the sequencer looks for entries to chain: well within the second
 /// in which the feed must have them.
@@ -15,6 +16,9 @@ const CHAIN_EVERY: Duration = Duration::from_millis(200);
 
 /// How often intents with an expired lease are looked for.
 const RECOVER_EVERY: Duration = Duration::from_secs(10);
+
+/// How often approved revocations are looked for.
+const CARRY_OUT_EVERY: Duration = Duration::from_secs(1);
 
 /// How often spending of budgets is told to the store.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
@@ -75,6 +79,26 @@ pub(crate) async fn settle_budgets(app: Arc<App>, stop: watch::Receiver<bool>) {
     }
     if let Err(error) = app.budgets.settle(&app).await {
         tracing::warn!(%error, "budgets of lookups could not be settled");
+    }
+}
+
+/// Carries approved revocations out, until `stop`; one that is cut off goes on later, or on
+/// another node.
+pub(crate) async fn carry_out_revocations(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    loop {
+        let work = async {
+            match carry_out(&app).await {
+                Ok(0) => {}
+                Ok(done) => tracing::info!(done, "revocations carried out"),
+                Err(error) => tracing::warn!(%error, "a revocation could not be carried on"),
+            }
+            tokio::time::sleep(CARRY_OUT_EVERY).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = &mut stop => return,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use gavah_testkit::world::{
 use super::Write;
 use crate::messages::{apply, correct, date, instant, issue, record, request_id, upsert};
 use crate::peer::Peer;
+use crate::revocations::{approve, officer, propose, proposed, selection};
 use crate::stages::{
     confirmed, drafted, handed_in, organization_decision, reviewed, under, university_decision,
     update,
@@ -446,6 +447,18 @@ pub(super) async fn of_incidents(world: &World) -> Vec<Write> {
         institution_code: OTHER_UNIVERSITY.to_owned(),
         ..Default::default()
     };
+    // Before there was anything.
+    let nothing = selection("").map(|selection| pb::RevocationSelection {
+        issued_before: Some(prost_types::Timestamp::default()),
+        ..selection
+    });
+    let to_withdraw = proposed(&organization, nothing.clone()).await;
+    let withdraw = pb::WithdrawRevocationRequest {
+        name: to_withdraw.name,
+        etag: to_withdraw.etag,
+        officer: officer("O-2"),
+        ..Default::default()
+    };
     let service = "IncidentService";
     vec![
         Write::new(
@@ -459,6 +472,24 @@ pub(super) async fn of_incidents(world: &World) -> Vec<Write> {
             Organization,
             resume,
             |request| request.institution_code = CENTRAL_BODY.to_owned(),
+        ),
+        Write::new(
+            &format!("{service}/ProposeRevocation"),
+            Organization,
+            propose(nothing.clone()),
+            |request| request.legal_basis.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/ApproveRevocation"),
+            Organization,
+            approve(&proposed(&organization, nothing.clone()).await),
+            |request| request.officer.as_mut().unwrap().code.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/WithdrawRevocation"),
+            Organization,
+            withdraw,
+            |request| request.officer.as_mut().unwrap().code.push('2'),
         ),
     ]
 }

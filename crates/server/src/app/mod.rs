@@ -31,6 +31,7 @@ pub mod records;
 pub mod recovery;
 pub mod registry;
 pub mod remembered;
+pub mod revocations;
 pub mod validate;
 
 use budgets::Budgets;

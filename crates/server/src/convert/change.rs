@@ -54,13 +54,7 @@ fn read(
     let mut found = Violations::default();
     let id = found.take("name", collection.parse(given.name));
     let reason = found.take("reason", given.reason.map(revocation_reason).transpose());
-    let legal_basis = found.take(
-        "legal_basis",
-        optional_text(given.legal_basis, REMARK_MAX_CHARS),
-    );
-    if reason == Some(Some(RevocationReason::CourtOrder)) && legal_basis == Some(None) {
-        found.push("legal_basis", Reason::FieldRequired);
-    }
+    let legal_basis = legal_basis(given.legal_basis, reason.flatten(), &mut found);
     let remark = found.take("remark", optional_text(given.remark, REMARK_MAX_CHARS));
     let input = (|| {
         Some(ChangeInput {
@@ -68,7 +62,7 @@ fn read(
             id: id?,
             action,
             reason: reason?,
-            legal_basis: legal_basis?.unwrap_or_default(),
+            legal_basis: legal_basis?,
             remark: remark?.unwrap_or_default(),
             etag: None,
         })
@@ -80,7 +74,20 @@ fn read(
     })
 }
 
-fn revocation_reason(given: i32) -> Result<RevocationReason, Reason> {
+/// The legal basis of a revocation, which a court's order must have; may be empty otherwise.
+pub(super) fn legal_basis(
+    given: &str,
+    reason: Option<RevocationReason>,
+    found: &mut Violations,
+) -> Option<String> {
+    let basis = found.take("legal_basis", optional_text(given, REMARK_MAX_CHARS));
+    if reason == Some(RevocationReason::CourtOrder) && basis == Some(None) {
+        found.push("legal_basis", Reason::FieldRequired);
+    }
+    basis.map(Option::unwrap_or_default)
+}
+
+pub(super) fn revocation_reason(given: i32) -> Result<RevocationReason, Reason> {
     let reason: RevocationReason = from_pb(given).ok_or(Reason::FieldRequired)?;
     if reason.may_be_given() {
         Ok(reason)

@@ -104,6 +104,7 @@ twins! {
     ExpertState = gavah_domain::caller::ExpertState,
     ForeignCodeKind = gavah_domain::ForeignCodeKind,
     Gender = gavah_domain::record::Gender,
+    IncidentState = gavah_domain::incident::IncidentState,
     InstitutionState = gavah_domain::institution::InstitutionState,
     InstitutionType = gavah_domain::institution::InstitutionType,
     Judgement = gavah_domain::verdict::Judgement,

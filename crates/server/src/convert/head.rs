@@ -50,6 +50,7 @@ macro_rules! write_requests {
 
 write_requests! {
     AddClientCertificateRequest,
+    ApproveRevocationRequest,
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
     CorrectEnrollmentCertificateRequest,
@@ -60,6 +61,7 @@ write_requests! {
     CreateInstitutionRequest,
     IssueValidityCodeRequest,
     PauseIssuanceRequest,
+    ProposeRevocationRequest,
     RecordOrganizationDecisionRequest,
     RecordUniversityDecisionRequest,
     ReinstateEnrollmentCertificateRequest,
@@ -77,6 +79,7 @@ write_requests! {
     UpdateExpertRequest,
     UpdateInstitutionRequest,
     UpsertEnrollmentRecordRequest,
+    WithdrawRevocationRequest,
 }
 
 /// Of a run only the start says which one it is; its rows have digests of their own.

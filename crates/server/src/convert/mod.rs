@@ -23,6 +23,7 @@ pub mod page;
 pub mod program;
 pub mod record;
 pub mod registry;
+pub mod revocation;
 pub mod sequence;
 pub mod time;
 pub mod verdict;

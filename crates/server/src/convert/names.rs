@@ -19,6 +19,8 @@ pub enum Collection {
     EnrollmentCertificates,
     /// `enrollmentCertificateApplications/{uuid}`.
     EnrollmentCertificateApplications,
+    /// `incidents/{uuid}`.
+    Incidents,
 }
 
 impl Collection {
@@ -30,6 +32,7 @@ impl Collection {
             Self::EnrollmentRecords => "enrollmentRecords",
             Self::EnrollmentCertificates => "enrollmentCertificates",
             Self::EnrollmentCertificateApplications => "enrollmentCertificateApplications",
+            Self::Incidents => "incidents",
         }
     }
 

@@ -13,6 +13,7 @@ pub mod enrollment_certificate;
 pub mod enrollment_event;
 pub mod enrollment_record;
 pub mod expert;
+pub mod incident;
 pub mod institution;
 pub mod institution_alias;
 pub mod issuance_pause;

@@ -14,6 +14,7 @@ mod m0003_audit_without_references;
 mod m0004_issuance_pause;
 mod m0005_staged_applications;
 mod m0006_lookup_budgets;
+mod m0007_incidents;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_issuance_pause::Migration),
             Box::new(m0005_staged_applications::Migration),
             Box::new(m0006_lookup_budgets::Migration),
+            Box::new(m0007_incidents::Migration),
         ]
     }
 }

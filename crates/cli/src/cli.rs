@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, caller, certificate, changes, check_config, code, issuance, keys, migrate, pki,
-    record, seed, serve, whoami,
+    audit, bench, caller, certificate, changes, check_config, code, incident, issuance, keys,
+    migrate, pki, record, seed, serve, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -73,6 +73,9 @@ enum Task {
     /// Pausing the issuing of documents
     #[command(subcommand)]
     Issuance(issuance::IssuanceCommand),
+    /// Revoking many documents as one incident
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -113,6 +116,7 @@ impl Task {
             Self::Record(command) => record::run(&command, output).await,
             Self::Changes(command) => changes::run(&command, output).await,
             Self::Issuance(command) => issuance::run(&command, output).await,
+            Self::Incident(command) => incident::run(&command, output).await,
             Self::Audit(command) => audit::run(&command, output).await,
             Self::Bench(command) => bench::run(&command, output).await,
         }

@@ -8,6 +8,7 @@ pub(crate) mod changes;
 pub(crate) mod check_config;
 pub(crate) mod code;
 mod document;
+pub(crate) mod incident;
 pub(crate) mod issuance;
 pub(crate) mod keys;
 pub(crate) mod migrate;

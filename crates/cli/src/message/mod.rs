@@ -36,6 +36,8 @@ macro_rules! named {
 }
 
 named! {
+    ApproveRevocationRequest,
+    ApproveRevocationResponse,
     BatchValidateCodesRequest,
     CancelEnrollmentCertificateApplicationResponse,
     Change,
@@ -49,6 +51,7 @@ named! {
     GetEnrollmentCertificateApplicationResponse,
     GetEnrollmentCertificateResponse,
     GetEnrollmentRecordResponse,
+    GetIncidentResponse,
     GetValidityCodeResponse,
     IssueValidityCodeRequest,
     IssueValidityCodeResponse,
@@ -59,12 +62,17 @@ named! {
     ListEnrollmentCertificateApplicationsResponse,
     ListEnrollmentCertificatesRequest,
     ListEnrollmentCertificatesResponse,
+    ListIncidentsResponse,
     ListIssuancePausesResponse,
     ListValidityCodesRequest,
     ListValidityCodesResponse,
     PauseIssuanceRequest,
     PauseIssuanceResponse,
     PersonId,
+    PreviewRevocationRequest,
+    PreviewRevocationResponse,
+    ProposeRevocationRequest,
+    ProposeRevocationResponse,
     RecordOrganizationDecisionRequest,
     RecordOrganizationDecisionResponse,
     RecordUniversityDecisionRequest,
@@ -86,6 +94,8 @@ named! {
     UpdateEnrollmentCertificateApplicationResponse,
     Verdict,
     WhoAmIResponse,
+    WithdrawRevocationRequest,
+    WithdrawRevocationResponse,
 }
 
 static POOL: LazyLock<Result<DescriptorPool, DescriptorError>> =

@@ -146,6 +146,73 @@ fn an_application_goes_through_its_stages_and_its_certificate_is_corrected() {
 }
 
 #[test]
+fn two_officers_revoke_what_was_issued_in_a_window_of_time() {
+    let site = Site::registered();
+    let serving = site.serve();
+    register(&site, &serving);
+    record(&site, &serving);
+    let issued = serving.run("window", APPLY).ended(0)["enrollment_certificate"].clone();
+    let select = format!(
+        "ENROLLMENT_CERTIFICATE --institution 90001 --issued-from {}",
+        text(&issued["issue_time"])
+    );
+    let found = serving
+        .run("organization", &format!("incident preview {select}"))
+        .ended(0);
+    assert_eq!(found["documents"], json!([issued["name"]]));
+    let everything = serving
+        .run("organization", "incident preview ENROLLMENT_CERTIFICATE")
+        .ended(1);
+    assert_eq!(everything["error"]["reason"], "FIELD_REQUIRED");
+    let proposed = serving
+        .run(
+            "organization",
+            &format!(
+                "incident propose {select} --reason fraud --officer o1 --officer-national-code {OFFICER}"
+            ),
+        )
+        .ended(0)["incident"]
+        .clone();
+    let name = text(&proposed["name"]);
+    let approve = |code: &str| {
+        let etag = text(&proposed["etag"]);
+        let line = format!(
+            "incident approve {name} --etag {etag} --officer o2 --officer-national-code {code}"
+        );
+        serving.run("organization", &line)
+    };
+    let same = approve(OFFICER).ended(1);
+    assert_eq!(same["error"]["reason"], "SAME_PERSON_CANNOT_DECIDE");
+    approve(EXPERT).ended(0);
+    let state = || {
+        let read = serving
+            .run("organization", &format!("incident get {name}"))
+            .ended(0);
+        (
+            text(&read["incident"]["state"]),
+            read["incident"]["revoked_count"].clone(),
+        )
+    };
+    let mut told = state();
+    for _ in 0..100 {
+        if told.0 == "DONE" {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        told = state();
+    }
+    assert_eq!(told.0, "DONE");
+    let listed = serving.run("organization", "incident list").ended(0);
+    assert_eq!(listed["incidents"][0]["name"], json!(name));
+    let code = text(&issued["code"]);
+    let verdict = serving
+        .run("hub", &format!("code validate {code}"))
+        .ended(1);
+    assert_eq!(verdict["verdict"]["reason"], "REVOKED");
+    assert_eq!(serving.stop(), Some(0));
+}
+
+#[test]
 fn a_paper_is_confirmed_and_an_application_taken_back() {
     let site = reviewed();
     let serving = site.serve();

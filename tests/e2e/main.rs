@@ -45,6 +45,7 @@ mod fields;
 mod harness;
 mod health;
 mod identity;
+mod legacy;
 mod limits;
 mod matching;
 mod matrix;

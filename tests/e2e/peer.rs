@@ -121,6 +121,7 @@ methods! {
     }
     validity_codes {
         issue_validity_code(IssueValidityCodeRequest) -> IssueValidityCodeResponse,
+        batch_import_legacy_codes(BatchImportLegacyCodesRequest) -> BatchImportLegacyCodesResponse,
         correct_validity_code(CorrectValidityCodeRequest) -> CorrectValidityCodeResponse,
         get_validity_code(GetValidityCodeRequest) -> GetValidityCodeResponse,
         list_validity_codes(ListValidityCodesRequest) -> ListValidityCodesResponse,

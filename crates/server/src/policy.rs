@@ -76,6 +76,7 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.ValidationService/MatchCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/StreamValidateCodes", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/ValidateCode", ALL_BUT_MONITORS),
+    ("/gavah.v1.ValidityCodeService/BatchImportLegacyCodes", OFFICERS),
     ("/gavah.v1.ValidityCodeService/CorrectValidityCode", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/GetValidityCode", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.ValidityCodeService/IssueValidityCode", INSTITUTIONS),
@@ -155,7 +156,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 56 + 4);
+        assert_eq!(listed.len(), 57 + 4);
     }
 
     #[test]
@@ -280,6 +281,7 @@ mod tests {
         let administer = [
             "AddClientCertificate",
             "ApproveRevocation",
+            "BatchImportLegacyCodes",
             "CorrectEnrollmentCertificate",
             "CreateCaller",
             "CreateExpert",

@@ -271,6 +271,7 @@ pub fn issue_of(content: CodeContent, issue_time: Timestamp) -> IssueCode {
             None,
         ),
         content,
+        legacy: false,
         issue_time,
         expire_time: None,
         subject_hash: subject_hash(),

@@ -58,6 +58,19 @@ pub(super) async fn of_codes(world: &World) -> Vec<Write> {
             |request| request.external_ref.push('2'),
         ),
         Write::new(
+            &format!("{service}/BatchImportLegacyCodes"),
+            CallerKind::Organization,
+            pb::BatchImportLegacyCodesRequest {
+                codes: (0..3).map(|_| crate::legacy::code(world)).collect(),
+                ..Default::default()
+            },
+            |request| {
+                for code in &mut request.codes {
+                    code.external_ref.push('2');
+                }
+            },
+        ),
+        Write::new(
             &format!("{service}/CorrectValidityCode"),
             University,
             correct(&wrong, issue(world, UNIVERSITY)),

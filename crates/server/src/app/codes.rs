@@ -220,6 +220,7 @@ async fn prepare(
             quote,
             workflow_version: terms.workflow.id.clone(),
         },
+        legacy: false,
         issue_time: now,
         expire_time: expiry(input.document.kind, now),
         subject_hash: app.subject_hash(&input.subject.person_id),
@@ -299,7 +300,7 @@ async fn record(
 }
 
 /// The key holds the caller's own institution, so the holder is its own too.
-fn already_issued(id: Uuid) -> AppError {
+pub(super) fn already_issued(id: Uuid) -> AppError {
     Refusal::new(Reason::CodeAlreadyIssued)
         .with("resource", Collection::ValidityCodes.name(id))
         .into()

@@ -27,6 +27,7 @@ pub mod codes;
 mod documents;
 pub mod feed;
 pub mod incidents;
+pub mod legacy;
 pub mod records;
 pub mod recovery;
 pub mod registry;

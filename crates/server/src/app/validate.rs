@@ -270,7 +270,7 @@ pub(super) fn document_of_code<'a>(call: &Call, stored: &'a StoredCode) -> Store
         valid_from: stored.issue_time,
         expire_time: stored.expire_time,
         person: &stored.content.subject.person_id,
-        legacy: false,
+        legacy: stored.legacy,
         issuing: false,
         issuer_active: issuer_active(call, stored.content.program.institution.as_str()),
     }

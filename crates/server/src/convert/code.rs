@@ -273,7 +273,7 @@ fn issue(
 }
 
 /// The document is judged whatever its kind, so that everything is told at once.
-fn document(
+pub(super) fn document(
     given: Option<&pb::Document>,
     kind: Option<DocumentKind>,
     today: JalaliDate,
@@ -398,10 +398,15 @@ pub fn code_to_pb(stored: &StoredCode) -> pb::ValidityCode {
         document: Some(document_to_pb(&content.document)),
         double_major_declared: content.double_major_declared,
         external_ref: content.external_ref.clone(),
-        attested_by: names::expert(
-            &content.program.institution,
-            &content.attestation.expert_code,
-        ),
+        attested_by: if stored.legacy {
+            String::new()
+        } else {
+            names::expert(
+                &content.program.institution,
+                &content.attestation.expert_code,
+            )
+        },
+        legacy: stored.legacy,
         issue_time: Some(instant_to_pb(stored.issue_time)),
         issue_date: Some(jalali_of(stored.issue_time)),
         expire_time: stored.expire_time.map(instant_to_pb),

@@ -394,6 +394,7 @@ fn a_stored_code_is_shown_as_it_was_asked_for() {
         issue_time,
         expire_time: expiry(DocumentKind::ForeignValuation, issue_time),
         revocation: Some(revocation),
+        legacy: false,
         superseded_by: None,
         update_time: issue_time,
         version: 7,

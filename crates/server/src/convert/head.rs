@@ -51,6 +51,7 @@ macro_rules! write_requests {
 write_requests! {
     AddClientCertificateRequest,
     ApproveRevocationRequest,
+    BatchImportLegacyCodesRequest,
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
     CorrectEnrollmentCertificateRequest,

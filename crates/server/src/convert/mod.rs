@@ -18,6 +18,7 @@ pub mod feed;
 mod head;
 pub mod identity;
 pub mod incident;
+pub mod legacy;
 pub mod names;
 pub mod page;
 pub mod program;

@@ -138,6 +138,7 @@ fn stored() -> StoredCode {
         issue_time: fixtures::now(),
         expire_time: None,
         revocation: None,
+        legacy: false,
         superseded_by: Some(NEWER.parse().unwrap()),
         update_time: fixtures::now(),
         version: 1,

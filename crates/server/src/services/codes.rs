@@ -9,8 +9,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::run::Run;
 use super::{Services, reply, split};
-use crate::app::codes;
-use crate::convert::{change, code};
+use crate::app::{codes, legacy};
+use crate::convert::names::Collection;
+use crate::convert::{change, code, legacy as convert_legacy};
+use crate::status::row_status;
 
 #[tonic::async_trait]
 impl ValidityCodeService for Services {
@@ -53,6 +55,34 @@ impl ValidityCodeService for Services {
         let (call, messages) = split(request)?;
         let run = Run::new(Arc::clone(&self.app));
         self.streams.answer(call, messages, run)
+    }
+
+    async fn batch_import_legacy_codes(
+        &self,
+        request: Request<pb::BatchImportLegacyCodesRequest>,
+    ) -> Result<Response<pb::BatchImportLegacyCodesResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = convert_legacy::import(message, &self.app.known(&call))?;
+            let outcomes = legacy::import(&self.app, &call, input).await;
+            let rows = outcomes.into_iter().map(|outcome| match outcome {
+                Ok(stored) => pb::LegacyCodeRow {
+                    status: Some(tonic_types::Status::default()),
+                    name: stored
+                        .map(|stored| Collection::ValidityCodes.name(stored.id))
+                        .unwrap_or_default(),
+                },
+                Err(error) => pb::LegacyCodeRow {
+                    status: Some(row_status(error, call.trace_id)),
+                    name: String::new(),
+                },
+            });
+            Ok(pb::BatchImportLegacyCodesResponse {
+                rows: rows.collect(),
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
     }
 
     async fn get_validity_code(

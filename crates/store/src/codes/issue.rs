@@ -157,6 +157,9 @@ impl Store {
 /// State of an expert who may attest.
 const ACTIVE: &str = "ACTIVE";
 
+/// The act by which a code comes in that was issued before.
+const IMPORT: &str = "IMPORT";
+
 /// One code to issue, as it waits.
 pub(crate) struct Issuing {
     context: ActContext,
@@ -207,7 +210,7 @@ async fn issue_all(
         if answers.contains_key(&issuing.issue.id) {
             continue;
         }
-        if experts.contains(&issuing.expert()) {
+        if issuing.issue.legacy || experts.contains(&issuing.expert()) {
             open.push(issuing);
         } else {
             answers.insert(issuing.issue.id, Issue::ExpertNotActive);
@@ -392,10 +395,14 @@ impl Issuing {
         let (institution_code, expert) = self.expert();
         Act {
             resource: name(self.issue.id),
-            action: FRESH,
+            action: if self.issue.legacy { IMPORT } else { FRESH },
             to: DocumentState::Active.as_str().to_owned(),
             subject_hash: self.issue.subject_hash.clone(),
-            on_behalf: format!("institutions/{institution_code}/experts/{expert}"),
+            on_behalf: if self.issue.legacy {
+                String::new()
+            } else {
+                format!("institutions/{institution_code}/experts/{expert}")
+            },
             institution_code,
             ..Act::default()
         }
@@ -411,6 +418,7 @@ fn fresh(issue: &IssueCode) -> StoredCode {
         issue_time: issue.issue_time,
         expire_time: issue.expire_time,
         revocation: None,
+        legacy: issue.legacy,
         superseded_by: None,
         update_time: issue.issue_time,
         version: 1,

@@ -73,6 +73,8 @@ pub struct IssueCode {
     pub live_key: String,
     /// What it says.
     pub content: CodeContent,
+    /// Whether it was issued before this service: nobody attests it then.
+    pub legacy: bool,
     /// When it is issued.
     pub issue_time: Timestamp,
     /// When it expires.
@@ -140,6 +142,8 @@ pub struct StoredCode {
     pub expire_time: Option<Timestamp>,
     /// The revocation.
     pub revocation: Option<StoredRevocation>,
+    /// Whether it was issued before this service.
+    pub legacy: bool,
     /// The code that replaced it.
     pub superseded_by: Option<Uuid>,
     /// When it was last changed.

@@ -108,6 +108,7 @@ pub(super) fn new_row(issue: &IssueCode) -> Result<validity_code::ActiveModel, S
         superseded_by: Set(None),
         update_time: Set(issue.issue_time.as_microsecond()),
         version: Set(1),
+        legacy: Set(issue.legacy),
     })
 }
 
@@ -141,6 +142,7 @@ pub(crate) fn read_row(row: validity_code::Model) -> Result<StoredCode, StoreErr
         issue_time: instant(row.issue_time)?,
         expire_time: row.expire_time.map(instant).transpose()?,
         revocation: row.revocation.as_deref().map(revocation_read).transpose()?,
+        legacy: row.legacy,
         superseded_by: row.superseded_by,
         update_time: instant(row.update_time)?,
         version: row.version,

@@ -41,6 +41,8 @@ pub struct Model {
     pub update_time: i64,
     /// Counts the changes of the row; the etag.
     pub version: i64,
+    /// Whether it was issued before this service.
+    pub legacy: bool,
 }
 
 impl std::fmt::Debug for Model {

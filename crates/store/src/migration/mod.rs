@@ -15,6 +15,7 @@ mod m0004_issuance_pause;
 mod m0005_staged_applications;
 mod m0006_lookup_budgets;
 mod m0007_incidents;
+mod m0008_legacy_codes;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_staged_applications::Migration),
             Box::new(m0006_lookup_budgets::Migration),
             Box::new(m0007_incidents::Migration),
+            Box::new(m0008_legacy_codes::Migration),
         ]
     }
 }

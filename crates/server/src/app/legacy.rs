@@ -1,0 +1,93 @@
+//! Codes that were issued before this service.
+
+use futures_util::future::join_all;
+use gavah_domain::tariff::{Quote, QuoteBasis};
+use gavah_domain::validity::{expiry, live_key};
+use gavah_domain::{JalaliDate, Reason};
+use gavah_store::{Attestation, CodeContent, Issue, IssueCode, StoredCode};
+
+use super::codes::already_issued;
+use super::{App, context};
+use crate::call::Call;
+use crate::convert::Head;
+use crate::convert::legacy::{ImportInput, LegacyInput};
+use crate::error::AppError;
+
+/// Imports many codes; each row has its own outcome, `None` when only checking.
+pub async fn import(
+    app: &App,
+    call: &Call,
+    input: ImportInput,
+) -> Vec<Result<Option<StoredCode>, AppError>> {
+    let rows = (0..).zip(input.rows).map(|(index, row)| {
+        let head = Head {
+            request_id: input.request_id,
+            validate_only: input.validate_only,
+            digest: row.digest,
+        };
+        async move {
+            let code = row.code?;
+            if head.validate_only {
+                return Ok(None);
+            }
+            one(app, call, &head, index, &code).await.map(Some)
+        }
+    });
+    join_all(rows).await
+}
+
+async fn one(
+    app: &App,
+    call: &Call,
+    head: &Head,
+    index: u32,
+    row: &LegacyInput,
+) -> Result<StoredCode, AppError> {
+    let now = app.clock.now();
+    let double_major = row
+        .double_major_declared
+        .then_some(row.program.field_code.as_str());
+    let issue = IssueCode {
+        id: app.new_id(now)?,
+        code: row.code,
+        live_key: live_key(
+            &row.subject.person_id,
+            row.program.level,
+            &row.program.institution,
+            row.document.kind,
+            double_major,
+        ),
+        content: CodeContent {
+            subject: row.subject.clone(),
+            program: row.program.clone(),
+            document: row.document.clone(),
+            double_major_declared: row.double_major_declared,
+            external_ref: row.external_ref.clone(),
+            attestation: Attestation {
+                expert_code: String::new(),
+                statement_version: String::new(),
+                attest_micros: row.issue_time.as_microsecond(),
+            },
+            priors: Vec::new(),
+            quote: Quote {
+                basis: QuoteBasis::Exempt,
+                fee: None,
+                year: JalaliDate::of(row.issue_time).year(),
+                evidence: "issued before this service".to_owned(),
+            },
+            workflow_version: String::new(),
+        },
+        legacy: true,
+        issue_time: row.issue_time,
+        expire_time: expiry(row.document.kind, row.issue_time),
+        subject_hash: app.subject_hash(&row.subject.person_id),
+    };
+    let context = context(call, head, Some(index), now);
+    match app.store_for(call).issue_code(&context, &issue).await? {
+        Issue::Issued(stored) | Issue::Replayed(stored) => Ok(stored),
+        Issue::RequestIdReused => Err(Reason::RequestIdReused.into()),
+        Issue::AlreadyIssued { id } => Err(already_issued(id)),
+        Issue::CodeTaken => Err(Reason::ResourceAlreadyExists.into()),
+        Issue::ExpertNotActive => Err(AppError::Internal("nobody attests a legacy code")),
+    }
+}

@@ -1,9 +1,10 @@
 //! What may be done to an application for a certificate, by whom, and where it goes then.
 
 use crate::{
+    caller::{Caller, CallerClass},
     certificate::{ApplicationState, RequestType},
     enums::text_enum,
-    institution::InstitutionType,
+    institution::{Institution, InstitutionType},
     reason::Reason,
     text::DisplayText,
 };
@@ -121,6 +122,16 @@ pub const fn route(kind: InstitutionType) -> Route {
     }
 }
 
+/// Whether the caller is the one that decides on applications of the institution.
+#[must_use]
+pub fn decides_for(caller: &Caller, institution: &Institution) -> bool {
+    let class = match route(institution.kind) {
+        Route::Institution => CallerClass::University,
+        Route::CentralBody => CallerClass::CentralBody,
+    };
+    caller.class == class && caller.may_act_for(institution)
+}
+
 /// What is to be mended in one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
@@ -178,6 +189,8 @@ impl RequestType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caller::CallerId;
+    use crate::institution::tests::{code, institution};
     use ApplicationAction as A;
     use ApplicationState as S;
 
@@ -239,6 +252,28 @@ mod tests {
                 &InstitutionType::TechnicalVocational,
             ]
         );
+    }
+
+    #[test]
+    fn a_unit_of_a_national_system_does_not_decide_itself() {
+        let state = institution("UT", InstitutionType::State, None);
+        let headquarters = institution("PNU", InstitutionType::PayameNoor, None);
+        let unit = institution("PNU-1", InstitutionType::PayameNoor, Some("PNU"));
+        for (class, own, decides) in [
+            (CallerClass::University, "UT", [true, false, false]),
+            (CallerClass::University, "PNU-1", [false, false, false]),
+            (CallerClass::CentralBody, "PNU", [false, true, true]),
+            (CallerClass::CentralBody, "UT", [false, false, false]),
+            (CallerClass::Organization, "UT", [false, false, false]),
+        ] {
+            let caller = Caller {
+                id: CallerId::parse("caller").unwrap(),
+                class,
+                institution: Some(code(own)),
+            };
+            let told = [&state, &headquarters, &unit].map(|it| decides_for(&caller, it));
+            assert_eq!(told, decides, "{class} of {own}");
+        }
     }
 
     #[test]

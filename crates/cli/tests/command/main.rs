@@ -1,8 +1,10 @@
 //! The commands one by one: what they print, how they refuse, and with which exit code they end.
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod class;
 mod offline;
 mod online;
+mod oversight;
 mod setup;
 mod site;
 mod stages;

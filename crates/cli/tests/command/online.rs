@@ -3,11 +3,13 @@
 use gavah_domain::{Clock, SystemClock};
 use serde_json::json;
 
+use crate::class::class;
+use crate::oversight::oversight;
 use crate::setup::register;
 use crate::site::{Serving, Site, academic_year, today};
 
 /// A synthetic national code with its check digit.
-const STUDENT: &str = "7730942860";
+pub(crate) const STUDENT: &str = "7730942860";
 
 #[test]
 fn without_a_service_or_an_identity_nothing_is_called() {
@@ -311,185 +313,6 @@ fn validity_code(site: &Site, serving: &Serving<'_>) {
     assert_eq!(gone["error"]["metadata"]["state"], "REVOKED");
 }
 
-/// The change feed, the audit, and a pause of issuing.
-fn oversight(site: &Site, serving: &Serving<'_>) {
-    let feed = serving.run("university", "changes list --all").ended(0);
-    let changes = feed["changes"].as_array().unwrap();
-    assert!(changes.iter().any(|change| {
-        change["action"] == "ISSUE" && text(&change["resource"]).starts_with("validityCodes/")
-    }));
-    assert!(
-        changes
-            .iter()
-            .all(|change| change["institution_code"] == "90001")
-    );
-    assert_eq!(feed["more"], false);
-    let first = changes[0]["sequence"].to_string();
-    let first = first.trim_matches('"');
-    let rest = serving
-        .run(
-            "university",
-            &format!("changes list --after {first} --page-size 1"),
-        )
-        .ended(0);
-    assert_eq!(rest["changes"][0], changes[1]);
-    let beyond = serving
-        .run("university", "changes watch --after 1000000")
-        .ended(1);
-    assert_eq!(beyond["error"]["reason"], "PAGE_TOKEN_INVALID");
-
-    let pause = "issuance pause validity_code --institution 90001 --reason synthetic";
-    let refused = serving.run("university", pause).ended(1);
-    assert_eq!(refused["error"]["reason"], "METHOD_NOT_ALLOWED_FOR_CLASS");
-    let paused = serving.run("organization", pause).ended(0);
-    let name = text(&paused["pause"]["name"]);
-    let list = serving.run("organization", "issuance list").ended(0);
-    assert_eq!(list["pauses"][0]["name"], name);
-    site.write("paused.csv", &class_rows("7730942860"));
-    let stopped = serving
-        .run(
-            "university",
-            "code issue --file paused.csv --expert e1 --statement-version 1",
-        )
-        .ended(1);
-    assert_eq!(stopped["outcomes"], json!({"REFUSED": 2, "NOT_SENT": 1}));
-    assert!(
-        site.read("paused.csv.result.csv")
-            .contains(",ISSUANCE_PAUSED,")
-    );
-    serving
-        .run(
-            "organization",
-            "issuance resume VALIDITY_CODE --institution 90001",
-        )
-        .ended(0);
-
-    // An act is in the audit's chain within a second.
-    let in_the_audit = || {
-        let audit = serving
-            .run("organization", &format!("audit list --resource {name}"))
-            .ended(0);
-        let entries = audit["entries"].as_array().unwrap().clone();
-        let acts = entries.iter().map(|entry| text(&entry["action"]));
-        acts.collect::<Vec<_>>()
-    };
-    let mut acts = in_the_audit();
-    for _ in 0..100 {
-        if acts.len() == 2 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        acts = in_the_audit();
-    }
-    assert_eq!(acts, ["PAUSE", "RESUME"]);
-    let of_student = serving
-        .run(
-            "organization",
-            &format!("audit list --national-code {STUDENT} --action ISSUE"),
-        )
-        .ended(0);
-    assert!(!of_student["entries"].as_array().unwrap().is_empty());
-}
-
-/// Rows of a class: one good, one whose number is wrong, and one that cannot be read.
-fn class_rows(second: &str) -> String {
-    let year = academic_year() - 1;
-    let row = |national_code: &str, student_number: &str, kind: &str| {
-        format!(
-            "{national_code},نمونه,آزمایشی,90001,{student_number},BACHELOR_CONTINUOUS,110,رشته نمونه,DAY,{year}-1,{kind}\n"
-        )
-    };
-    let heading = "national_code,given_name_fa,family_name_fa,institution_code,student_number,degree_level,field_code,\
-                   field_title_fa,study_mode,entry_term,document_kind\n";
-    [
-        heading.to_owned(),
-        row("3974017844", "400000003", "DEGREE"),
-        row(second, "400000004", "DEGREE"),
-        row(STUDENT, "400000001", "DIPLOMA"),
-    ]
-    .concat()
-}
-
-fn class(site: &Site, serving: &Serving<'_>) {
-    site.write("class.csv", &class_rows("7730942861"));
-    let issue = "code issue --file class.csv --expert e1 --statement-version 1";
-    for (flags, flag) in [
-        ("--validate-only", "--validate-only"),
-        (
-            "--request-id 01890a5d-ac96-774b-bcce-b302099a8057",
-            "--request-id",
-        ),
-    ] {
-        let refused = serving
-            .run("university", &format!("{issue} {flags}"))
-            .refused(2);
-        assert!(
-            refused.iter().any(|line| line.contains(flag)),
-            "{refused:?}"
-        );
-    }
-    let json = serving.run("university", "code issue --file request.json --expert e1");
-    assert!(json.refused(2).iter().any(|line| line.contains("--expert")));
-    let first = serving.run("university", issue).ended(1);
-    assert_eq!(
-        first["outcomes"],
-        json!({"ISSUED": 1, "REFUSED": 1, "NOT_SENT": 1})
-    );
-    assert_eq!(first["result_file"], "class.csv.result.csv");
-    let result = site.read("class.csv.result.csv");
-    let lines: Vec<_> = result.lines().collect();
-    assert_eq!(lines[0], "row,outcome,validity_code,name,reason,fields");
-    let issued: Vec<_> = lines[1].split(',').collect();
-    assert_eq!(issued[..2], ["1", "ISSUED"]);
-    assert!(
-        lines[2].starts_with("2,REFUSED,,,NATIONAL_CODE_CHECKSUM,row.subject.person_id"),
-        "{result}"
-    );
-    assert!(
-        lines[3].starts_with("3,NOT_SENT,,,FIELD_FORMAT,\"document_kind"),
-        "{result}"
-    );
-    assert!(!result.contains(STUDENT) && !result.contains("773094286"));
-    let good = serving
-        .run("university", &format!("code validate {}", issued[2]))
-        .ended(0);
-    assert_eq!(good["verdict"]["outcome"], "VALID", "{good}");
-
-    // The same command again: the same run, the same code.
-    let again = serving.run("university", issue).ended(1);
-    assert_eq!(again["request_id"], first["request_id"]);
-    assert_eq!(site.read("class.csv.result.csv"), result);
-    // Without what is known of it, the codes are asked for again, and are the same.
-    std::fs::remove_file(site.path("class.csv.result.csv")).unwrap();
-    serving.run("university", issue).ended(1);
-    assert_eq!(site.read("class.csv.result.csv"), result);
-
-    site.write("class.csv", &class_rows("7730942860"));
-    let changed = serving.run("university", issue).refused(2);
-    assert!(
-        changed
-            .iter()
-            .any(|line| line.contains("class.csv.run.json")),
-        "{changed:?}"
-    );
-    std::fs::remove_file(site.path("class.csv.run.json")).unwrap();
-    let other = serving
-        .run("university", &format!("{issue} --result other.csv"))
-        .ended(1);
-    assert_eq!(
-        other["outcomes"],
-        json!({"ISSUED": 1, "REFUSED": 1, "NOT_SENT": 1})
-    );
-    assert!(site.read("other.csv").contains("1,REFUSED,,validityCodes/"));
-    let wrong_caller = serving
-        .run("window", &format!("{issue} --result third.csv"))
-        .ended(1);
-    assert_eq!(
-        wrong_caller["error"]["reason"],
-        "METHOD_NOT_ALLOWED_FOR_CLASS"
-    );
-}
-
 fn enrollment_certificate(site: &Site, serving: &Serving<'_>) {
     let apply = format!(
         "certificate apply --national-code {STUDENT} --given-name-fa نمونه --family-name-fa آزمایشی --institution 90001 \
@@ -557,7 +380,7 @@ fn enrollment_certificate(site: &Site, serving: &Serving<'_>) {
     );
 }
 
-fn text(value: &serde_json::Value) -> String {
+pub(crate) fn text(value: &serde_json::Value) -> String {
     value
         .as_str()
         .unwrap_or_else(|| panic!("no text: {value}"))

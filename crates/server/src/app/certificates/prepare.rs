@@ -1,9 +1,8 @@
 //! What a certificate is issued from: the record as it is, and the certificate it replaces.
 
-use gavah_domain::application::{Route, route};
 use gavah_domain::certificate::{RequestType, valid_until};
 use gavah_domain::document::DocumentState;
-use gavah_domain::institution::{Institution, InstitutionState};
+use gavah_domain::institution::InstitutionState;
 use gavah_domain::record::{auto_confirm, obstacles};
 use gavah_domain::service::WorkflowVersion;
 use gavah_domain::tariff::Quote;
@@ -226,14 +225,4 @@ pub(super) fn open_key(asked: &ApplicationContent) -> String {
         asked.student_number.as_str(),
         asked.request_type,
     )
-}
-
-/// Whether the caller is the one that decides on applications of the institution.
-pub(super) fn is_routed_here(call: &Call, institution: &Institution) -> bool {
-    use gavah_domain::caller::CallerClass;
-    let class = match route(institution.kind) {
-        Route::Institution => CallerClass::University,
-        Route::CentralBody => CallerClass::CentralBody,
-    };
-    call.caller.class == class && call.caller.may_act_for(institution)
 }

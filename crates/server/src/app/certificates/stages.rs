@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gavah_domain::application::ApplicationAction;
+use gavah_domain::application::{ApplicationAction, decides_for};
 use gavah_domain::certificate::{ApplicationState, RequestType};
 use gavah_domain::service::{ServiceKind, WorkflowVersion};
 use gavah_domain::{PersonId, Reason, Violations};
@@ -13,9 +13,7 @@ use gavah_store::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::issue::{For, Issued, issue, open_exists, stands_for};
-use super::prepare::{
-    Ground, Prepared, Voucher, is_routed_here, may_be_reviewed, open_key, prepare, source,
-};
+use super::prepare::{Ground, Prepared, Voucher, may_be_reviewed, open_key, prepare, source};
 use super::{rules, to_the_end};
 use crate::app::{App, context, earlier, may_read, not_paused};
 use crate::call::Call;
@@ -341,7 +339,8 @@ fn may_decide(
     }
     if matches!(input.actor, Actor::Expert(..)) {
         let institution = call.snapshot.institution(code.as_str());
-        let routed = institution.is_some_and(|stored| is_routed_here(call, &stored.institution));
+        let routed =
+            institution.is_some_and(|stored| decides_for(&call.caller, &stored.institution));
         if !routed {
             return Err(Reason::InstitutionNotOwned.into());
         }

@@ -100,7 +100,7 @@ pub(super) async fn handed_in(
     match confirmed {
         Ok(prepared) => {
             let step = NewStep::by_service(ApplicationState::UniversityConfirmed, "AUTO_CONFIRM");
-            confirmed_by(app, workflow, prepared, vec![step], now)
+            confirmed_by(app, workflow, false, prepared, vec![step], now)
         }
         Err(AppError::Refused(refusal))
             if workflow.university_review && may_be_reviewed(refusal.reason) =>
@@ -136,15 +136,17 @@ fn ground<'a>(
     })
 }
 
-/// After the confirmation the Organization reviews, all or some drawn by lot.
+/// After the confirmation the Organization reviews, all or some drawn by lot, and what it
+/// has given back before.
 fn confirmed_by(
     app: &App,
     workflow: &WorkflowVersion,
+    given_back: bool,
     prepared: Prepared,
     mut steps: Vec<NewStep>,
     now: Timestamp,
 ) -> Result<Onward, AppError> {
-    if workflow.is_reviewed(lot(app)?) {
+    if given_back || workflow.is_reviewed(lot(app)?) {
         steps.push(NewStep::by_service(
             ApplicationState::OrganizationReview,
             ROUTE,
@@ -298,19 +300,18 @@ pub async fn decide(
             },
             update: None,
         };
-        if let Actor::Expert(institution, code) = &input.actor {
-            let own = call.caller.institution.as_ref() == Some(institution);
-            let active = own
-                && app
-                    .store_for(call)
-                    .expert_active(institution.as_str(), code.as_str())
-                    .await?;
-            if !active {
-                return Err(Reason::ExpertNotActive.into());
+        let active = match &input.actor {
+            Actor::Officer(_) => true,
+            Actor::Expert(institution, code) => {
+                let store = app.store_for(call);
+                call.caller.institution.as_ref() == Some(institution)
+                    && store
+                        .expert_active(institution.as_str(), code.as_str())
+                        .await?
             }
-        }
+        };
         act(app, call, input.id, &deed, |stored| {
-            may_decide(app, call, &input, stored)
+            may_decide(app, call, &input, active, stored)
         })
         .await
     })
@@ -326,11 +327,13 @@ fn of_subject(stored: &StoredApplication, person: &PersonId) -> Result<(), AppEr
     }
 }
 
-/// Whether the caller decides on such applications, and the decider on this one.
+/// Whether the caller decides on such applications, and the decider, who is `active`, on
+/// this one.
 fn may_decide(
     app: &App,
     call: &Call,
     input: &DecisionInput,
+    active: bool,
     stored: &StoredApplication,
 ) -> Result<(), AppError> {
     let code = &stored.content.institution;
@@ -344,6 +347,9 @@ fn may_decide(
         if !routed {
             return Err(Reason::InstitutionNotOwned.into());
         }
+    }
+    if !active {
+        return Err(Reason::ExpertNotActive.into());
     }
     let hash = app.subject_hash(&input.person);
     let of_officer = |decider: &str| decider.starts_with("officers/");
@@ -441,7 +447,10 @@ async fn plan(
             let ground = ground(&content, workflow, source.as_ref())?;
             let prepared = prepare(app, call, &ground, Voucher::Decision, now).await?;
             onward = if deed.action == ApplicationAction::Confirm {
-                confirmed_by(app, workflow, prepared, Vec::new(), now)?
+                let mut history = stored.history.iter();
+                let given_back =
+                    history.any(|step| step.state == ApplicationState::ReturnedToUniversity);
+                confirmed_by(app, workflow, given_back, prepared, Vec::new(), now)?
             } else {
                 approved(prepared, Vec::new(), now)?
             };

@@ -32,6 +32,7 @@ macro_rules! cases_of_any_engine {
     };
 }
 
+mod attachments;
 mod audit;
 mod budgets;
 mod certificate_guards;

@@ -45,7 +45,7 @@ impl Peer {
     }
 }
 
-fn told<T>(answer: Result<Response<T>, Status>) -> Answer<T> {
+pub(crate) fn told<T>(answer: Result<Response<T>, Status>) -> Answer<T> {
     answer
         .map(Response::into_inner)
         .map_err(|status| Box::new(Failure::of(&status)))

@@ -79,8 +79,11 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 18] = [
     "application_step",
+    "attachment",
+    "attachment_upload",
+    "attachment_use",
     "audit_entry",
     "caller",
     "certificate_application",

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, caller, certificate, changes, check_config, code, incident, issuance, keys,
-    migrate, pki, record, seed, serve, whoami,
+    attachment, audit, bench, caller, certificate, changes, check_config, code, incident, issuance,
+    keys, migrate, pki, record, seed, serve, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -64,6 +64,9 @@ enum Task {
     /// Enrollment certificates (گواهی اشتغال به تحصیل)
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
+    /// Files that come with applications
+    #[command(subcommand)]
+    Attachment(attachment::AttachmentCommand),
     /// Enrollment records
     #[command(subcommand)]
     Record(record::RecordCommand),
@@ -113,6 +116,7 @@ impl Task {
             Self::Whoami(args) => whoami::run(&args, output).await,
             Self::Code(command) => code::run(&command, output).await,
             Self::Certificate(command) => certificate::run(&command, output).await,
+            Self::Attachment(command) => attachment::run(&command, output).await,
             Self::Record(command) => record::run(&command, output).await,
             Self::Changes(command) => changes::run(&command, output).await,
             Self::Issuance(command) => issuance::run(&command, output).await,

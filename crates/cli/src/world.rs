@@ -17,8 +17,8 @@ use gavah_domain::{Clock, JalaliDate, SystemClock, SystemEntropy};
 use gavah_evidence::{SubjectHasher, generate_key_file};
 use gavah_server::config::Config;
 use gavah_store::{
-    ActContext, AgreementSeed, CallSeed, NewCaller, RegistryChange, Seed, Store, StoreLimits,
-    TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+    ActContext, AgreementSeed, CallSeed, CodeRulesSeed, NewCaller, RegistryChange, Seed, Store,
+    StoreLimits, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
 };
 use jiff::{SignedDuration, Timestamp};
 use miette::{IntoDiagnostic, Result, miette};
@@ -312,6 +312,8 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
         organization_review_percent: 100,
         outlives_enrollment: Vec::new(),
         payment_position: "BEFORE_ISSUE".to_owned(),
+        required_attachments: Vec::new(),
+        codes: CodeRulesSeed::default(),
     };
     let eligible: Vec<String> = InstitutionType::ALL
         .iter()

@@ -10,7 +10,8 @@ use tonic::transport::channel::ResponseFuture;
 use tower::Service;
 
 use gavah_api::v1::{
-    audit_service_client::AuditServiceClient, change_service_client::ChangeServiceClient,
+    attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
+    change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, registry_service_client::RegistryServiceClient,
@@ -64,6 +65,11 @@ impl Channel {
     /// Validity codes: issue, read, list, suspend, reinstate, revoke.
     pub fn validity_codes(&self) -> ValidityCodeServiceClient<Channel> {
         ValidityCodeServiceClient::new(self.clone())
+    }
+
+    /// Files that come with applications.
+    pub fn attachments(&self) -> AttachmentServiceClient<Channel> {
+        AttachmentServiceClient::new(self.clone())
     }
 
     /// The audit.

@@ -10,7 +10,8 @@ use tonic::transport::Endpoint;
 use tonic::{Response, Status};
 
 use gavah_api::v1::{
-    audit_service_client::AuditServiceClient, change_service_client::ChangeServiceClient,
+    attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
+    change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, registry_service_client::RegistryServiceClient,
@@ -172,6 +173,11 @@ impl Client {
     /// The audit, with deadline and trace context but without repetition.
     pub fn audit(&self) -> AuditServiceClient<Channel> {
         self.once().audit()
+    }
+
+    /// Files, with deadline and trace context but without repetition.
+    pub fn attachments(&self) -> AttachmentServiceClient<Channel> {
+        self.once().attachments()
     }
 
     /// Pauses of issuing, with deadline and trace context but without repetition.

@@ -4,6 +4,7 @@
 //! once into a type whose existence proves that it is well formed, and every refusal is a [`Reason`].
 
 pub mod application;
+pub mod attachment;
 pub mod calendar;
 pub mod caller;
 pub mod certificate;

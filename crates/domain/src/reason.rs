@@ -115,6 +115,14 @@ reasons! {
             en: "field does not have the required form",
             fa: "قالب مقدار این فیلد درست نیست",
             remedy: "Write the field in the form which the contract describes.";
+        AttachmentType = "ATTACHMENT_TYPE",
+            en: "file is neither a JPEG picture nor a PDF document",
+            fa: "پرونده نه تصویر جی‌پگ است و نه سند پی‌دی‌اف",
+            remedy: "Send a whole JPEG or PDF file; the content counts, not the name.";
+        AttachmentTooLarge = "ATTACHMENT_TOO_LARGE",
+            en: "file is larger than its type allows",
+            fa: "حجم پرونده از حد مجاز نوع آن بیشتر است",
+            remedy: "Send a JPEG picture of at most 300 kB or a PDF document of at most 2 MB.";
         PageTokenInvalid = "PAGE_TOKEN_INVALID",
             en: "page token is not valid for this query",
             fa: "نشانهٔ صفحه برای این پرس‌وجو معتبر نیست",
@@ -205,6 +213,10 @@ reasons! {
             en: "proof of the previous degree level is missing",
             fa: "تأییدیهٔ مقطع تحصیلی پیشین ارائه نشده است",
             remedy: "Send the validity code of each level that the answer names as missing.";
+        AttachmentRequired = "ATTACHMENT_REQUIRED",
+            en: "application lacks a file which the workflow requires",
+            fa: "پیوستی که گردش کار این خدمت لازم می‌داند ارائه نشده است",
+            remedy: "Upload a file of each kind that the answer names as missing, and attach it.";
         StateTransitionNotAllowed = "STATE_TRANSITION_NOT_ALLOWED",
             en: "act is not possible in the present state",
             fa: "این اقدام در وضعیت کنونی ممکن نیست",

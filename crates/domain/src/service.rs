@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    attachment::{Attachment, AttachmentKind},
     certificate::Purpose,
     enums::text_enum,
     institution::{Institution, InstitutionState, InstitutionType},
     reason::Reason,
-    validity::DocumentKind,
+    validity::{CodeRules, DocumentKind},
 };
 
 text_enum! {
@@ -169,6 +170,19 @@ pub struct WorkflowVersion {
     pub outlives_enrollment: Vec<Purpose>,
     /// Where payment stands.
     pub payment_position: PaymentPosition,
+    /// Files that an application must come with.
+    pub required_attachments: Vec<RequiredAttachment>,
+    /// What is about validity codes alone.
+    pub codes: CodeRules,
+}
+
+/// A file that an application must come with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequiredAttachment {
+    /// Its kind.
+    pub kind: AttachmentKind,
+    /// The one type of application, or kind of document, that needs it, by its stable name; all do when unset.
+    pub only_for: Option<String>,
 }
 
 impl WorkflowVersion {
@@ -188,6 +202,23 @@ impl WorkflowVersion {
     #[must_use]
     pub const fn decides_at_once(&self) -> bool {
         !self.university_review && !self.organization_review
+    }
+
+    /// The kinds of file that an application of the named type, or for the named kind of document, lacks.
+    #[must_use]
+    pub fn missing_attachments(
+        &self,
+        asked_for: &str,
+        attachments: &[Attachment],
+    ) -> Vec<AttachmentKind> {
+        let required = self.required_attachments.iter().filter(|required| {
+            let only_for = required.only_for.as_deref();
+            only_for.is_none_or(|only_for| only_for == asked_for)
+        });
+        required
+            .map(|required| required.kind)
+            .filter(|kind| !attachments.iter().any(|given| given.kind == *kind))
+            .collect()
     }
 
     /// Whether a certificate for this purpose ends with the enrollment.

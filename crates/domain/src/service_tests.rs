@@ -1,6 +1,7 @@
 //! Tests of service calls and their guards.
 
 use super::*;
+use crate::attachment::FileDigest;
 use crate::certificate::Purpose;
 use crate::institution::tests::institution;
 
@@ -203,7 +204,38 @@ fn the_rules_of_a_workflow_decide() {
         organization_review_percent: 30,
         outlives_enrollment: vec![Purpose::Court],
         payment_position: PaymentPosition::BeforeIssue,
+        required_attachments: vec![
+            RequiredAttachment {
+                kind: AttachmentKind::IdentityDocument,
+                only_for: None,
+            },
+            RequiredAttachment {
+                kind: AttachmentKind::ExistingDocument,
+                only_for: Some("CONFIRM_EXISTING".to_owned()),
+            },
+        ],
+        codes: CodeRules::default(),
     };
+    let given = [Attachment {
+        kind: AttachmentKind::ExistingDocument,
+        file: FileDigest::new([0; 32]),
+    }];
+    let identity = AttachmentKind::IdentityDocument;
+    for (asked_for, given, missing) in [
+        ("EXTEND", &[][..], &[identity][..]),
+        (
+            "CONFIRM_EXISTING",
+            &[],
+            &[identity, AttachmentKind::ExistingDocument],
+        ),
+        ("CONFIRM_EXISTING", &given, &[identity]),
+    ] {
+        assert_eq!(
+            workflow.missing_attachments(asked_for, given),
+            missing,
+            "{asked_for}"
+        );
+    }
     assert_eq!(workflow.max_record_age(), SignedDuration::from_hours(24));
     assert!(!workflow.decides_at_once());
     assert!(!workflow.ends_with_enrollment(Purpose::Court));

@@ -6,8 +6,13 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::{
-    calendar::JalaliDate, enums::text_enum, identity::PersonId, institution::InstitutionCode,
-    program::DegreeLevel, reason::Reason, text::ascii_digits, violation::Violations,
+    calendar::JalaliDate,
+    enums::text_enum,
+    identity::PersonId,
+    program::{DegreeLevel, Program},
+    reason::Reason,
+    text::ascii_digits,
+    violation::Violations,
 };
 
 /// Greatest length of the number of a paper document, in characters.
@@ -62,55 +67,141 @@ impl DocumentKind {
     }
 }
 
-/// The key under which at most one code is live: person, level, institution and kind of document; a declared double major
-/// adds its field code.
-///
-/// No part can contain the separator, so two keys are equal only when all their parts are. The key holds an identity number:
-/// it is personal data.
-#[must_use]
-pub fn live_key(
-    person: &PersonId,
-    level: DegreeLevel,
-    institution: &InstitutionCode,
-    kind: DocumentKind,
-    double_major_field: Option<&str>,
-) -> String {
-    let key = format!("{}/{level}/{institution}/{kind}", person.key());
-    match double_major_field {
-        Some(field_code) => format!("{key}/{field_code}"),
-        None => key,
+text_enum! {
+    /// What beside the person makes two documents the same, so that only one has a live code.
+    pub enum UniquePart {
+        /// The degree level.
+        DegreeLevel = "DEGREE_LEVEL",
+        /// The institution.
+        Institution = "INSTITUTION",
+        /// The kind of document.
+        DocumentKind = "DOCUMENT_KIND",
+        /// The field of study; a declared double major adds it in any case.
+        Field = "FIELD",
     }
 }
 
-/// The previous levels that `level` builds on. Each element is a set of levels of which one must be proven.
-#[must_use]
-pub const fn required_prior_levels(level: DegreeLevel) -> &'static [&'static [DegreeLevel]] {
-    use DegreeLevel as L;
-    match level {
-        L::BachelorDiscontinuous => &[&[L::Associate]],
-        L::MasterDiscontinuous => &[&[L::BachelorContinuous, L::BachelorDiscontinuous]],
-        L::Phd => &[&[
-            L::MasterContinuous,
-            L::MasterDiscontinuous,
-            L::ProfessionalDoctorate,
-        ]],
-        L::ResidencyDoctorate => &[&[L::ProfessionalDoctorate]],
-        L::Associate | L::BachelorContinuous | L::MasterContinuous | L::ProfessionalDoctorate => {
-            &[]
+/// The levels of which one must be proven before a level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriorLevels {
+    /// The level that is built on them.
+    pub level: DegreeLevel,
+    /// The levels of which one is enough; the first is the usual one. Never empty.
+    pub accepted: Vec<DegreeLevel>,
+}
+
+/// The rules of validity codes that are data of a workflow version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeRules {
+    /// What makes two documents of a person the same.
+    pub unique_by: Vec<UniquePart>,
+    /// The chain of previous levels.
+    pub prior_levels: Vec<PriorLevels>,
+    /// For how many Jalali months the codes of some kinds hold; those of the others never expire.
+    pub valid_months: Vec<(DocumentKind, u8)>,
+}
+
+/// The rules of domain practice: one code for each level, institution and kind; discontinuous levels and doctorates build
+/// on the level before; the code of a foreign valuation holds for a year.
+impl Default for CodeRules {
+    fn default() -> Self {
+        use DegreeLevel as L;
+        let after = |level, accepted: &[DegreeLevel]| PriorLevels {
+            level,
+            accepted: accepted.to_vec(),
+        };
+        Self {
+            unique_by: vec![
+                UniquePart::DegreeLevel,
+                UniquePart::Institution,
+                UniquePart::DocumentKind,
+            ],
+            prior_levels: vec![
+                after(L::BachelorDiscontinuous, &[L::Associate]),
+                after(
+                    L::MasterDiscontinuous,
+                    &[L::BachelorContinuous, L::BachelorDiscontinuous],
+                ),
+                after(
+                    L::Phd,
+                    &[
+                        L::MasterContinuous,
+                        L::MasterDiscontinuous,
+                        L::ProfessionalDoctorate,
+                    ],
+                ),
+                after(L::ResidencyDoctorate, &[L::ProfessionalDoctorate]),
+            ],
+            valid_months: vec![(DocumentKind::ForeignValuation, 12)],
         }
     }
 }
 
-/// The first acceptable level of each set of [`required_prior_levels`] of which none is among `proven`; empty when the chain
-/// is complete.
-#[must_use]
-pub fn missing_prior_levels(level: DegreeLevel, proven: &[DegreeLevel]) -> Vec<DegreeLevel> {
-    required_prior_levels(level)
-        .iter()
-        .filter(|acceptable| !acceptable.iter().any(|prior| proven.contains(prior)))
-        .filter_map(|acceptable| acceptable.first().copied())
-        .collect()
+impl CodeRules {
+    /// The key under which at most one code is live: the person and what the rules name; a declared double major adds its
+    /// field code.
+    ///
+    /// No part can contain the separator, and a part the rules leave out keeps its place, so two keys are equal only when
+    /// all their parts are. The key holds an identity number: it is personal data.
+    #[must_use]
+    pub fn live_key(
+        &self,
+        person: &PersonId,
+        program: &Program,
+        kind: DocumentKind,
+        double_major: bool,
+    ) -> String {
+        let part = |part, text| {
+            if self.unique_by.contains(&part) {
+                text
+            } else {
+                LEFT_OUT
+            }
+        };
+        let key = format!(
+            "{}/{}/{}/{}",
+            person.key(),
+            part(UniquePart::DegreeLevel, program.level.as_str()),
+            part(UniquePart::Institution, program.institution.as_str()),
+            part(UniquePart::DocumentKind, kind.as_str()),
+        );
+        if double_major || self.unique_by.contains(&UniquePart::Field) {
+            format!("{key}/{}", program.field_code)
+        } else {
+            key
+        }
+    }
+
+    /// The usual level of each set of previous levels of which none is among `proven`; empty when the chain is complete.
+    #[must_use]
+    pub fn missing_prior_levels(
+        &self,
+        level: DegreeLevel,
+        proven: &[DegreeLevel],
+    ) -> Vec<DegreeLevel> {
+        let before = self
+            .prior_levels
+            .iter()
+            .filter(|prior| prior.level == level);
+        before
+            .filter(|prior| !prior.accepted.iter().any(|level| proven.contains(level)))
+            .filter_map(|prior| prior.accepted.first().copied())
+            .collect()
+    }
+
+    /// When a code issued at `issue_time` expires: with the Tehran day so many Jalali months later, or never.
+    #[must_use]
+    pub fn expiry(&self, kind: DocumentKind, issue_time: Timestamp) -> Option<Timestamp> {
+        let valid = self.valid_months.iter().find(|(of, _)| *of == kind);
+        valid.map(|(_, months)| {
+            let last_day = JalaliDate::of(issue_time).plus_months(u32::from(*months));
+            last_day.end_exclusive()
+        })
+    }
 }
+
+/// Stands for a part of the key that the rules leave out; no code, level or kind is written so.
+const LEFT_OUT: &str = "*";
 
 /// What the paper says.
 #[derive(Clone, PartialEq, Eq)]
@@ -210,22 +301,6 @@ impl fmt::Debug for DocumentFacts {
         f.debug_struct("DocumentFacts")
             .field("kind", &self.kind)
             .finish_non_exhaustive()
-    }
-}
-
-/// When a code issued at `issue_time` expires: the code of a foreign valuation with the Tehran day one Jalali year later,
-/// every other code never.
-#[must_use]
-pub fn expiry(kind: DocumentKind, issue_time: Timestamp) -> Option<Timestamp> {
-    match kind {
-        DocumentKind::ForeignValuation => {
-            Some(JalaliDate::of(issue_time).plus_months(12).end_exclusive())
-        }
-        DocumentKind::TemporaryCertificate
-        | DocumentKind::Degree
-        | DocumentKind::Transcript
-        | DocumentKind::PreviousLevelConfirmation
-        | DocumentKind::EnrollmentCertificate => None,
     }
 }
 

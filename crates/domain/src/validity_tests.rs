@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::institution::tests::code;
+use crate::program::tests::program;
 
 fn date(text: &str) -> JalaliDate {
     JalaliDate::parse(text).unwrap()
@@ -120,6 +121,7 @@ fn live_keys_are_equal_only_when_every_part_is() {
         "P:IRQ:A123",
     ]
     .map(|key| PersonId::from_key(key).unwrap());
+    let rules = CodeRules::default();
     let mut seen = HashSet::new();
     let mut count = 0;
     for person in &persons {
@@ -127,7 +129,13 @@ fn live_keys_are_equal_only_when_every_part_is() {
             for institution in ["UT", "UT-1", "1013"] {
                 for kind in DocumentKind::ALL {
                     for field in [None, Some("CS"), Some("CS.1"), Some("1-1")] {
-                        seen.insert(live_key(person, *level, &code(institution), *kind, field));
+                        let program = Program {
+                            institution: code(institution),
+                            level: *level,
+                            field_code: field.unwrap_or("EE").to_owned(),
+                            ..program()
+                        };
+                        seen.insert(rules.live_key(person, &program, *kind, field.is_some()));
                         count += 1;
                     }
                 }
@@ -135,6 +143,37 @@ fn live_keys_are_equal_only_when_every_part_is() {
         }
     }
     assert_eq!(seen.len(), count);
+}
+
+#[test]
+fn what_makes_two_documents_the_same_is_a_rule() {
+    let person = PersonId::from_key("N:7730942860").unwrap();
+    let program = program();
+    let key = |unique_by: &[UniquePart], double_major| {
+        let rules = CodeRules {
+            unique_by: unique_by.to_vec(),
+            ..CodeRules::default()
+        };
+        rules.live_key(&person, &program, DocumentKind::Degree, double_major)
+    };
+    let (level, at, field) = (
+        program.level.as_str(),
+        program.institution.as_str(),
+        program.field_code.as_str(),
+    );
+    assert_eq!(key(&[], false), "N:7730942860/*/*/*");
+    assert_eq!(
+        key(&[UniquePart::DegreeLevel], false),
+        format!("N:7730942860/{level}/*/*")
+    );
+    assert_eq!(
+        key(&[UniquePart::Institution], true),
+        format!("N:7730942860/*/{at}/*/{field}")
+    );
+    assert_eq!(
+        key(&[UniquePart::DocumentKind, UniquePart::Field], false),
+        format!("N:7730942860/*/*/DEGREE/{field}")
+    );
 }
 
 #[test]
@@ -180,7 +219,7 @@ fn every_level_names_the_previous_levels_it_builds_on() {
     ];
     for (level, proven, missing) in table {
         assert_eq!(
-            missing_prior_levels(*level, proven),
+            CodeRules::default().missing_prior_levels(*level, proven),
             *missing,
             "{level} with {proven:?}"
         );
@@ -191,7 +230,7 @@ fn every_level_names_the_previous_levels_it_builds_on() {
 fn only_the_code_of_a_foreign_valuation_expires_after_one_jalali_year() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     for kind in DocumentKind::ALL {
-        let expires = expiry(*kind, at("2026-05-13T08:00:00Z"));
+        let expires = CodeRules::default().expiry(*kind, at("2026-05-13T08:00:00Z"));
         assert_eq!(
             expires.is_some(),
             *kind == DocumentKind::ForeignValuation,
@@ -207,7 +246,7 @@ fn only_the_code_of_a_foreign_valuation_expires_after_one_jalali_year() {
         ("2025-03-20T08:00:00Z", "2026-03-20T20:30:00Z"),
     ] {
         assert_eq!(
-            expiry(DocumentKind::ForeignValuation, at(issued)),
+            CodeRules::default().expiry(DocumentKind::ForeignValuation, at(issued)),
             Some(at(expires)),
             "{issued}"
         );

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use gavah_objects::ObjectsConfig;
 use gavah_store::{StoreConfig, StoreLimits};
 
 use crate::transport::{self, TlsFiles};
@@ -30,6 +31,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// `[store]`
     pub store: StoreSection,
+    /// `[objects]`
+    pub objects: ObjectsConfig,
     /// `[signing]`
     pub signing: SigningConfig,
     /// `[audit]`

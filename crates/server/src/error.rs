@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::{error::Error, fmt};
 
 use gavah_domain::{Reason, Violations};
+use gavah_objects::ObjectsError;
 use gavah_store::StoreError;
 
 /// Why a use case gave no answer.
@@ -82,6 +83,14 @@ impl From<Violations> for AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+/// A file that is missing or altered is for the operator: the caller learns that it is not to be had now.
+impl From<ObjectsError> for AppError {
+    fn from(error: ObjectsError) -> Self {
+        tracing::error!(%error, "a file could not be kept or read");
+        Reason::StoreUnavailable.into()
     }
 }
 

@@ -14,6 +14,7 @@ const INSTITUTIONS_AND_OFFICERS: &[CallerClass] = &[University, CentralBody, Org
 const INSTITUTIONS_AND_OVERSIGHT: &[CallerClass] =
     &[University, CentralBody, Organization, Auditor];
 const WINDOW: &[CallerClass] = &[SingleWindow];
+const SENDERS: &[CallerClass] = &[SingleWindow, University, CentralBody, Organization];
 const CERTIFICATE_READERS: &[CallerClass] =
     &[SingleWindow, University, CentralBody, Organization, Auditor];
 const ALL_BUT_MONITORS: &[CallerClass] = &[
@@ -28,6 +29,8 @@ const ALL_BUT_MONITORS: &[CallerClass] = &[
 /// Path of a method and the classes that may call it, sorted by path. What is not listed nobody may call.
 #[rustfmt::skip] // one row a line
 pub const POLICY: &[(&str, &[CallerClass])] = &[
+    ("/gavah.v1.AttachmentService/DownloadAttachment", SENDERS),
+    ("/gavah.v1.AttachmentService/UploadAttachment", SENDERS),
     ("/gavah.v1.AuditService/ListAuditEntries", OVERSIGHT),
     ("/gavah.v1.ChangeService/ListChanges", CERTIFICATE_READERS),
     ("/gavah.v1.ChangeService/WatchChanges", CERTIFICATE_READERS),
@@ -156,7 +159,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 57 + 4);
+        assert_eq!(listed.len(), 59 + 4);
     }
 
     #[test]
@@ -252,6 +255,7 @@ mod tests {
             "ListEnrollmentCertificates",
         ];
         let read_codes = ["GetValidityCode", "ListValidityCodes"];
+        let files = ["DownloadAttachment", "UploadAttachment"];
         let follow = ["ListChanges", "WatchChanges"];
         let change_codes = [
             "ReinstateValidityCode",
@@ -314,12 +318,20 @@ mod tests {
             &read_codes,
             &change_codes,
             &institution,
+            &files,
             &follow,
         ];
         let expected: [(CallerClass, &[&[&str]]); 7] = [
             (
                 SingleWindow,
-                &[&open, &validate, &read_certificates, &create, &follow],
+                &[
+                    &open,
+                    &validate,
+                    &read_certificates,
+                    &create,
+                    &files,
+                    &follow,
+                ],
             ),
             (University, institutions),
             (CentralBody, institutions),
@@ -334,6 +346,7 @@ mod tests {
                     &change_codes,
                     &oversee,
                     &administer,
+                    &files,
                     &follow,
                 ],
             ),

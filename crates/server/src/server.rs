@@ -7,6 +7,7 @@ use std::time::Duration;
 use gavah_api::DESCRIPTOR_SET;
 use gavah_domain::{Clock, Entropy, SystemClock, SystemEntropy, new_uuid};
 use gavah_evidence::{FileSigner, KeyError, SubjectHasher};
+use gavah_objects::{Objects, ObjectsError};
 use gavah_store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -29,12 +30,16 @@ use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
-use crate::tasks::{carry_out_revocations, sequence, settle_budgets, settle_certificates, stopped};
+use crate::tasks::{
+    carry_out_revocations, sequence, settle_budgets, settle_certificates, stopped,
+    sweep_attachments,
+};
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "",
+    "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
     "gavah.v1.EnrollmentCertificateService",
@@ -94,6 +99,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store of files.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// An address that cannot be bound.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -143,11 +151,13 @@ impl Server {
         let run = new_uuid(now, &*entropy).map_err(|_| StartError::Entropy)?;
         let store =
             Store::open(&config.store.store_config(), config.store.limits(), entropy).await?;
+        let objects = Objects::open(&config.objects)?;
         let registry = Registry::load(store.clone()).await?;
         let (listener, address) = listen(config.listen.address).await?;
         let (probes_listener, probes_address) = listen(config.listen.probes_address).await?;
         let app = Arc::new(App {
             store,
+            objects,
             clock: Arc::clone(&surroundings.clock),
             entropy: Arc::clone(&surroundings.entropy),
             signer: Arc::new(signer),
@@ -249,6 +259,10 @@ impl Server {
         ));
         tasks.spawn(settle_budgets(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(settle_certificates(
+            Arc::clone(&self.app),
+            tasks_running.clone(),
+        ));
+        tasks.spawn(sweep_attachments(
             Arc::clone(&self.app),
             tasks_running.clone(),
         ));

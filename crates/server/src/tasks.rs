@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::app::attachments::sweep;
 use crate::app::certificates::stages::expire_unpaid;
 use crate::app::recovery::recover;
 use crate::app::revocations::carry_out;
@@ -19,6 +20,9 @@ const RECOVER_EVERY: Duration = Duration::from_secs(10);
 
 /// How often approved revocations are looked for.
 const CARRY_OUT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often files that belong to nothing are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// How often spending of budgets is told to the store.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
@@ -119,6 +123,25 @@ pub(crate) async fn settle_certificates(app: Arc<App>, stop: watch::Receiver<boo
         }
         tokio::select! {
             () = tokio::time::sleep(RECOVER_EVERY) => {}
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// Removes files that belong to nothing, until `stop`; what is cut off goes on later.
+pub(crate) async fn sweep_attachments(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    loop {
+        let work = async {
+            match sweep(&app).await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "files that belonged to nothing removed"),
+                Err(error) => tracing::warn!(%error, "unused files could not be removed"),
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
+        };
+        tokio::select! {
+            () = work => {}
             () = &mut stop => return,
         }
     }

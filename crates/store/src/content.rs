@@ -2,6 +2,7 @@
 //! quotes. Reading back goes through the same parsers as the edge, so a row that
 //! breaks a rule is found out as corrupt instead of being believed.
 
+use gavah_domain::attachment::{Attachment, FileDigest};
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::{Program, ProgramInput};
 use gavah_domain::record::{EnrollmentRecord, Subject};
@@ -290,4 +291,30 @@ impl RecordJson {
             receive_time: instant(received)?,
         })
     }
+}
+
+/// A file of an application.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AttachmentJson {
+    kind: String,
+    file: String,
+}
+
+pub(crate) fn attachments_json(attachments: &[Attachment]) -> Vec<AttachmentJson> {
+    let json = |attachment: &Attachment| AttachmentJson {
+        kind: attachment.kind.as_str().to_owned(),
+        file: attachment.file.to_string(),
+    };
+    attachments.iter().map(json).collect()
+}
+
+pub(crate) fn attachments_read(stored: Vec<AttachmentJson>) -> Result<Vec<Attachment>, StoreError> {
+    let read = |json: AttachmentJson| {
+        Ok(Attachment {
+            kind: known(&json.kind, "attachment kind")?,
+            file: FileDigest::parse(&json.file)
+                .map_err(|_| StoreError::Corrupt("attachment file"))?,
+        })
+    };
+    stored.into_iter().map(read).collect()
 }

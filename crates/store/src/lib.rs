@@ -5,6 +5,7 @@
 //! act's transaction holds the claim of its request_id, the change itself, one
 //! audit entry and one change event.
 
+mod attachments;
 mod audit;
 mod budgets;
 mod certificates;
@@ -46,6 +47,7 @@ use document::Changing;
 use joint::Queue;
 use lookup::Lookups;
 
+pub use attachments::StoredAttachment;
 pub use audit::{Act, ActContext};
 pub use budgets::{Spending, Spent};
 pub use certificates::{
@@ -72,8 +74,8 @@ pub use registry::{
     NewCaller, Paused, RegistryChange, StoredCaller, StoredExpert, StoredInstitution, StoredPause,
 };
 pub use seed::{
-    AgreementSeed, CallSeed, Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules,
-    WorkflowSeed,
+    AgreementSeed, CallSeed, CodeRulesSeed, RequiredAttachmentSeed, Seed, SeedError, TariffRowSeed,
+    TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
 };
 pub use snapshot::{CertificateEntry, Snapshot};
 pub use tx::{TRANSACTION_SECONDS, TRANSACTIONS};

@@ -15,7 +15,7 @@ use gavah_domain::institution::{Institution, InstitutionCode, InstitutionState, 
 use gavah_domain::program::{DegreeLevel, Program, ProgramInput, StudyMode};
 use gavah_domain::record::{EnrollmentRecord, EnrollmentStatus, Gender, Subject};
 use gavah_domain::tariff::{Quote, QuoteBasis};
-use gavah_domain::validity::{DocumentFacts, DocumentKind, live_key};
+use gavah_domain::validity::{CodeRules, DocumentFacts, DocumentKind};
 use gavah_domain::{
     CodeScheme, JalaliDate, NationalCode, PersonId, PersonName, SystemEntropy, TermId, TermKind,
     ValidityCode, new_uuid,
@@ -263,12 +263,11 @@ pub fn issue_of(content: CodeContent, issue_time: Timestamp) -> IssueCode {
     IssueCode {
         id: id(),
         code: code(CodeScheme::ValidityCode),
-        live_key: live_key(
+        live_key: CodeRules::default().live_key(
             &content.subject.person_id,
-            content.program.level,
-            &content.program.institution,
+            &content.program,
             content.document.kind,
-            None,
+            false,
         ),
         content,
         legacy: false,
@@ -343,6 +342,7 @@ pub fn certificate_content(institution: &str) -> CertificateContent {
         workflow_version: "certificate-v1".to_owned(),
         replaces: None,
         paper: None,
+        attachments: Vec::new(),
     }
 }
 

@@ -201,6 +201,7 @@ pub(crate) fn update(
         purpose: application.purpose,
         addressee: application.addressee.clone(),
         existing_document: application.existing_document.clone(),
+        attachments: application.attachments.clone(),
     }
 }
 

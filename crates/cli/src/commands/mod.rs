@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod attachment;
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod caller;

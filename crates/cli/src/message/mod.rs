@@ -38,6 +38,7 @@ macro_rules! named {
 named! {
     ApproveRevocationRequest,
     ApproveRevocationResponse,
+    Attachment,
     BatchValidateCodesRequest,
     CancelEnrollmentCertificateApplicationResponse,
     Change,
@@ -92,6 +93,7 @@ named! {
     SuspendValidityCodeResponse,
     UpdateEnrollmentCertificateApplicationRequest,
     UpdateEnrollmentCertificateApplicationResponse,
+    UploadAttachmentResponse,
     Verdict,
     WhoAmIResponse,
     WithdrawRevocationRequest,

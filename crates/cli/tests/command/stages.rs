@@ -68,8 +68,24 @@ fn an_application_goes_through_its_stages_and_its_certificate_is_corrected() {
     let site = reviewed();
     let serving = site.serve();
     register(&site, &serving);
-    let draft = serving.run("window", &format!("{APPLY} --draft")).ended(0)["application"].clone();
+    let pdf = "%PDF-1.7\n%%EOF\n";
+    site.write("scan.png", pdf);
+    site.write("note.pdf", "not a document");
+    let wrong = serving.run("window", "attachment upload note.pdf").ended(1);
+    assert_eq!(wrong["error"]["reason"], "ATTACHMENT_TYPE");
+    let sent = serving.run("window", "attachment upload scan.png").ended(0);
+    assert_eq!(sent["attachment"]["media_type"], "PDF");
+    let file = text(&sent["attachment"]["name"]);
+    let draft = format!("{APPLY} --draft --attach identity_document={file}");
+    let draft = serving.run("window", &draft).ended(0)["application"].clone();
     assert_eq!(draft["state"], "DRAFT");
+    assert_eq!(draft["attachments"][0]["name"], json!(file));
+    let download = format!("attachment download {file} --out back.pdf");
+    let got = serving.run("university", &download).ended(0);
+    assert_eq!(got["size_bytes"], json!(pdf.len()));
+    assert_eq!(site.read("back.pdf"), pdf);
+    let again = serving.run("university", &download).refused(2);
+    assert!(again[0].contains("back.pdf"), "{again:?}");
     let name = text(&draft["name"]);
     let claim = format!("--claim-national-code {STUDENT}");
     let listed = serving

@@ -12,7 +12,8 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
+    "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
     "gavah.v1.EnrollmentCertificateService",

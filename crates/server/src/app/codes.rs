@@ -5,7 +5,6 @@ use gavah_domain::document::DocumentState;
 use gavah_domain::institution::Institution;
 use gavah_domain::service::{ServiceKind, guard_document_kind};
 use gavah_domain::tariff::Quote;
-use gavah_domain::validity::{expiry, live_key, missing_prior_levels};
 use gavah_domain::verdict::{Outcome, verdict_at};
 use gavah_domain::{CodeScheme, Reason, ValidityCode};
 use gavah_store::{
@@ -184,7 +183,8 @@ async fn prepare(
     let priors = proven(app, call, input, now).await?;
     if terms.workflow.require_prior_qualification {
         let levels: Vec<_> = priors.iter().map(|prior| prior.level).collect();
-        let missing = missing_prior_levels(input.program.level, &levels);
+        let rules = &terms.workflow.codes;
+        let missing = rules.missing_prior_levels(input.program.level, &levels);
         if !missing.is_empty() {
             let missing: Vec<_> = missing.iter().map(|level| level.as_str()).collect();
             return Err(Refusal::new(Reason::PriorQualificationMissing)
@@ -192,18 +192,14 @@ async fn prepare(
                 .into());
         }
     }
-    let double_major = input
-        .double_major_declared
-        .then_some(input.program.field_code.as_str());
     Ok(IssueCode {
         id: app.new_id(now)?,
         code: draw(app)?,
-        live_key: live_key(
+        live_key: terms.workflow.codes.live_key(
             &input.subject.person_id,
-            input.program.level,
-            &institution.code,
+            &input.program,
             input.document.kind,
-            double_major,
+            input.double_major_declared,
         ),
         content: CodeContent {
             subject: input.subject.clone(),
@@ -222,7 +218,7 @@ async fn prepare(
         },
         legacy: false,
         issue_time: now,
-        expire_time: expiry(input.document.kind, now),
+        expire_time: terms.workflow.codes.expiry(input.document.kind, now),
         subject_hash: app.subject_hash(&input.subject.person_id),
     })
 }

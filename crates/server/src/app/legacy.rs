@@ -1,10 +1,13 @@
 //! Codes that were issued before this service.
 
 use futures_util::future::join_all;
+use gavah_domain::service::ServiceKind;
 use gavah_domain::tariff::{Quote, QuoteBasis};
-use gavah_domain::validity::{expiry, live_key};
+use gavah_domain::validity::CodeRules;
 use gavah_domain::{JalaliDate, Reason};
 use gavah_store::{Attestation, CodeContent, Issue, IssueCode, StoredCode};
+
+use jiff::Timestamp;
 
 use super::codes::already_issued;
 use super::{App, context};
@@ -44,18 +47,15 @@ async fn one(
     row: &LegacyInput,
 ) -> Result<StoredCode, AppError> {
     let now = app.clock.now();
-    let double_major = row
-        .double_major_declared
-        .then_some(row.program.field_code.as_str());
+    let rules = rules(call, now);
     let issue = IssueCode {
         id: app.new_id(now)?,
         code: row.code,
-        live_key: live_key(
+        live_key: rules.live_key(
             &row.subject.person_id,
-            row.program.level,
-            &row.program.institution,
+            &row.program,
             row.document.kind,
-            double_major,
+            row.double_major_declared,
         ),
         content: CodeContent {
             subject: row.subject.clone(),
@@ -79,7 +79,7 @@ async fn one(
         },
         legacy: true,
         issue_time: row.issue_time,
-        expire_time: expiry(row.document.kind, row.issue_time),
+        expire_time: rules.expiry(row.document.kind, row.issue_time),
         subject_hash: app.subject_hash(&row.subject.person_id),
     };
     let context = context(call, head, Some(index), now);
@@ -90,4 +90,15 @@ async fn one(
         Issue::CodeTaken => Err(Reason::ResourceAlreadyExists.into()),
         Issue::ExpertNotActive => Err(AppError::Internal("nobody attests a legacy code")),
     }
+}
+
+/// The rules by which codes are issued now: an old code stands in the way of a new one for the same document.
+fn rules(call: &Call, now: Timestamp) -> CodeRules {
+    let snapshot = &call.snapshot;
+    let mut calls = snapshot.calls.iter();
+    let open = calls.find(|call| call.service == ServiceKind::ValidityCode && call.is_open(now));
+    let workflow = open.and_then(|open| snapshot.workflows.get(&open.workflow_version));
+    workflow
+        .map(|workflow| workflow.codes.clone())
+        .unwrap_or_default()
 }

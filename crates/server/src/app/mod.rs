@@ -10,6 +10,7 @@ use gavah_domain::service::{
 use gavah_domain::tariff::{Quote, quote};
 use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
 use gavah_evidence::{Signer, SubjectHasher};
+use gavah_objects::Objects;
 use gavah_store::{ActContext, Claim, Claimed, Scope, Store};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -20,6 +21,7 @@ use crate::convert::{Head, Known};
 use crate::error::{AppError, Refusal};
 use crate::registry_watch::Registry;
 
+pub mod attachments;
 pub mod audit;
 pub mod budgets;
 pub mod certificates;
@@ -44,6 +46,8 @@ use remembered::Remembered;
 pub struct App {
     /// The store.
     pub store: Store,
+    /// The files beside the store.
+    pub objects: Objects,
     /// The clock; read once per operation.
     pub clock: Arc<dyn Clock>,
     /// The source of codes and ids.

@@ -187,6 +187,35 @@ impl Section<'_, '_> {
         Err(self.wrong(key, span, text))
     }
 
+    /// A folder in one that exists; `default` in the folder of the file. It may still be to be made.
+    pub(super) fn folder_to_be(
+        &mut self,
+        key: &'static str,
+        default: &str,
+    ) -> Result<PathBuf, Reported> {
+        let (name, span) = match self.take::<String>(key)? {
+            Some(Found { value, span }) => (value, span),
+            None => (default.to_owned(), None),
+        };
+        let path = self.folder().join(name);
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let text = match (path.is_dir(), path.exists(), parent.is_dir()) {
+            (true, ..) | (false, false, true) => return Ok(path),
+            (false, true, _) => format!("{} is not a folder", path.display()),
+            (false, false, false) => format!("folder {} does not exist; make it", parent.display()),
+        };
+        Err(self.wrong(key, span, text))
+    }
+
+    /// A text that is not empty.
+    pub(super) fn text(&mut self, key: &'static str, what: &str) -> Result<String, Reported> {
+        let Found { value, span } = self.require::<String>(key, what)?;
+        match value.is_empty() {
+            true => Err(self.wrong(key, span, format!("must name {what}"))),
+            false => Ok(value),
+        }
+    }
+
     fn path_of(&mut self, key: &'static str, what: &str) -> Result<(PathBuf, Span), Reported> {
         let Found { value, span } = self.require::<String>(key, what)?;
         match value.is_empty() {

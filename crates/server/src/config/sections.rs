@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use gavah_objects::ObjectsConfig;
 use gavah_store::{StoreConfig, StoreLimits};
 use http::Uri;
 use tracing::Level;
@@ -16,10 +17,11 @@ use super::{
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "listen",
     "tls",
     "store",
+    "objects",
     "signing",
     "audit",
     "limits",
@@ -68,6 +70,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
     let listen = reader.section("listen", listen);
     let tls = reader.section("tls", tls);
     let store = reader.section("store", store);
+    let objects = reader.section("objects", objects);
     let signing = reader.section("signing", signing);
     let audit = reader.section("audit", audit);
     let limits = reader.section("limits", limits);
@@ -82,6 +85,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
             listen: listen?,
             tls: tls?,
             store: store?,
+            objects: objects?,
             signing: signing?,
             audit: audit?,
             limits: limits?,
@@ -207,6 +211,80 @@ fn store(section: &mut Section<'_, '_>) -> Result<StoreSection, Reported> {
     })
 }
 
+#[derive(Clone, Copy)]
+enum Files {
+    Local,
+    S3,
+}
+
+fn objects(section: &mut Section<'_, '_>) -> Result<ObjectsConfig, Reported> {
+    let of_s3 = [
+        "endpoint",
+        "region",
+        "bucket",
+        "access_key_id",
+        "secret_access_key_file",
+    ];
+    match section.word("engine", &[("local", Files::Local), ("s3", Files::S3)]) {
+        Ok(None | Some(Files::Local)) => {
+            for key in of_s3 {
+                section.not_with(key, "is for engine \"s3\" only; write path");
+            }
+            let path = section.folder_to_be("path", "objects")?;
+            Ok(ObjectsConfig::Local { path })
+        }
+        Ok(Some(Files::S3)) => {
+            section.not_with("path", "is for engine \"local\" only; write endpoint");
+            let endpoint = objects_endpoint(section);
+            let region = section.text("region", "the region of the bucket");
+            let bucket = section.text("bucket", "the bucket");
+            let id = section.text("access_key_id", "the id of the access key");
+            let what = "the file that holds the access key";
+            let secret = section.secret("secret_access_key_file", what, |key| match key {
+                "" => Err("is empty"),
+                _ => Ok(()),
+            });
+            Ok(ObjectsConfig::S3 {
+                endpoint: endpoint?,
+                region: region?,
+                bucket: bucket?,
+                access_key_id: id?,
+                secret_access_key: secret?,
+            })
+        }
+        Err(reported) => {
+            // Without an engine nothing can be said about these.
+            for key in of_s3.into_iter().chain(["path"]) {
+                section.take_any(key);
+            }
+            Err(reported)
+        }
+    }
+}
+
+/// Files are about persons: they leave this machine over TLS only.
+fn objects_endpoint(section: &mut Section<'_, '_>) -> Result<String, Reported> {
+    let Found { value, span } = section.require::<String>("endpoint", "the URL of the store")?;
+    let uri = value.parse::<Uri>().ok();
+    let good = uri.is_some_and(|uri| match uri.scheme_str() {
+        Some("https") => uri.host().is_some(),
+        Some("http") => is_loopback(&uri),
+        _ => false,
+    });
+    match good {
+        true => Ok(value),
+        false => {
+            let text = "must begin with https://, or be on this machine";
+            Err(section.wrong("endpoint", span, text))
+        }
+    }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn signing(section: &mut Section<'_, '_>) -> Result<SigningConfig, Reported> {
     let key_file =
         section.secret_file("key_file", "the file of the key that signs certificates")?;
@@ -326,11 +404,8 @@ fn otlp_endpoint(section: &mut Section<'_, '_>) -> Result<Option<String>, Report
         return Ok(None);
     };
     let local = value.parse::<Uri>().is_ok_and(|uri| {
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let loopback =
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         uri.scheme_str() == Some("http")
-            && loopback
+            && is_loopback(&uri)
             && uri.port_u16().is_some()
             && uri.path() == "/"
     });

@@ -4,6 +4,7 @@
 use gavah_api::v1 as pb;
 use gavah_domain::application::{ApplicationAction, Remark, parse_field_path};
 use gavah_domain::application::{REMARK_MAX_CHARS, REMARKS_MAX};
+use gavah_domain::attachment::Attachment;
 use gavah_domain::caller::ExpertCode;
 use gavah_domain::certificate::Purpose;
 use gavah_domain::institution::InstitutionCode;
@@ -12,6 +13,7 @@ use gavah_domain::{DisplayText, PersonId, Reason, Violations};
 use gavah_store::Paper;
 use uuid::Uuid;
 
+use super::attachment::attachments;
 use super::certificate::{addressee, paper};
 use super::enums::from_pb;
 use super::head::{Head, open};
@@ -42,6 +44,8 @@ pub struct UpdateInput {
     pub addressee_en: Option<String>,
     /// The paper to confirm.
     pub paper: Option<Paper>,
+    /// The files that come with it.
+    pub attachments: Vec<Attachment>,
 }
 
 /// What the window does for its subject.
@@ -139,6 +143,7 @@ pub fn update(
     let to = required(&mut found, "addressee", to);
     let given = request.existing_document.as_ref().map(paper).transpose();
     let given = found.take_nested("existing_document", given);
+    let attachments = attachments(&request.attachments, &annotated, &mut found);
     let input = (|| {
         let (addressee_fa, addressee_en) = to?;
         Some(UpdateInput {
@@ -150,6 +155,7 @@ pub fn update(
             addressee_fa,
             addressee_en,
             paper: given?,
+            attachments: attachments?,
         })
     })();
     let input = settle(annotated, found, input)?;

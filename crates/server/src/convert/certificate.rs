@@ -1,6 +1,7 @@
 //! Enrollment certificates and their applications.
 
 use gavah_api::v1 as pb;
+use gavah_domain::attachment::Attachment;
 use gavah_domain::caller::CallerClass;
 use gavah_domain::certificate::{ApplicationState, Purpose, RequestType};
 use gavah_domain::document::DocumentState;
@@ -11,6 +12,7 @@ use gavah_domain::{PersonId, Reason, Violations};
 use gavah_store::{PageKey, Paper, StoredApplication, StoredCertificate, StoredStep};
 use uuid::Uuid;
 
+use super::attachment::{attachments, attachments_to_pb};
 use super::enums::{from_pb, to_pb};
 use super::head::{Head, open};
 use super::identity::{subject, subject_claim, subject_to_pb};
@@ -51,6 +53,8 @@ pub struct CreateApplicationInput {
     pub draft: bool,
     /// The paper to confirm; set exactly for [`RequestType::ConfirmExisting`].
     pub paper: Option<Paper>,
+    /// The files that come with it.
+    pub attachments: Vec<Attachment>,
     /// The certificate to replace; set exactly where [`RequestType::replaces`].
     pub replaces: Option<Uuid>,
 }
@@ -123,6 +127,7 @@ pub fn create_application(
     );
     let paper = existing_document(request.existing_document.as_ref(), request_type, &mut found);
     let replaces = replaced(&request.replaces, request_type, &mut found);
+    let attachments = attachments(&request.attachments, &annotated, &mut found);
     let input = (|| {
         let Named {
             value: institution,
@@ -141,6 +146,7 @@ pub fn create_application(
             addressee_en,
             draft: request.draft,
             paper: paper?,
+            attachments: attachments?,
             replaces: replaces?,
         };
         Some(Named { value, registered })
@@ -366,6 +372,7 @@ pub fn application_to_pb(stored: &StoredApplication) -> pb::EnrollmentCertificat
         replaces: certificate_name(content.replaces),
         pay_until_time: stored.pay_until.map(instant_to_pb),
         etag: stored.version.to_string(),
+        attachments: attachments_to_pb(&content.attachments),
     }
 }
 

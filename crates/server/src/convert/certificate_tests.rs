@@ -268,6 +268,7 @@ fn content() -> CertificateContent {
         workflow_version: "certificate-1".to_owned(),
         replaces: None,
         paper: None,
+        attachments: Vec::new(),
     }
 }
 

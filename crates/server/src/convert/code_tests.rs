@@ -1,6 +1,6 @@
 use gavah_domain::record::CLOCK_SKEW_MAX;
 use gavah_domain::tariff::{Quote, QuoteBasis};
-use gavah_domain::validity::expiry;
+use gavah_domain::validity::CodeRules;
 use gavah_store::{Attestation, CodeContent, StoredRevocation};
 
 use super::*;
@@ -392,7 +392,7 @@ fn a_stored_code_is_shown_as_it_was_asked_for() {
         },
         state: DocumentState::Revoked,
         issue_time,
-        expire_time: expiry(DocumentKind::ForeignValuation, issue_time),
+        expire_time: CodeRules::default().expiry(DocumentKind::ForeignValuation, issue_time),
         revocation: Some(revocation),
         legacy: false,
         superseded_by: None,

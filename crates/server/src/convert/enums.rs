@@ -93,6 +93,7 @@ macro_rules! twins {
 twins! {
     ApplicationState = gavah_domain::certificate::ApplicationState,
     ApplicationType = gavah_domain::certificate::RequestType,
+    AttachmentKind = gavah_domain::attachment::AttachmentKind,
     BlockKind = gavah_domain::record::BlockKind,
     CallerClass = gavah_domain::caller::CallerClass,
     CallerState = gavah_domain::caller::CallerState,
@@ -109,6 +110,7 @@ twins! {
     InstitutionType = gavah_domain::institution::InstitutionType,
     Judgement = gavah_domain::verdict::Judgement,
     MatchResult = gavah_domain::matching::MatchResult,
+    MediaType = gavah_domain::attachment::MediaType,
     MoneyUnit = gavah_domain::MoneyUnit,
     Outcome = gavah_domain::verdict::Outcome,
     Purpose = gavah_domain::certificate::Purpose,

@@ -9,6 +9,7 @@
 //! Inputs carry personal data and codes, so their `Debug` prints their name only.
 
 pub mod application;
+pub mod attachment;
 pub mod audit;
 pub mod certificate;
 pub mod change;

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use gavah_domain::Reason;
+use gavah_domain::attachment::FileDigest;
 use gavah_domain::caller::{CallerId, ExpertCode};
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::StudentNumber;
@@ -106,6 +107,25 @@ impl RecordName {
             }),
             _ => Collection::EnrollmentRecords.parse(name).map(Self::Id),
         }
+    }
+}
+
+/// `attachments/{sha256}`.
+#[must_use]
+pub fn attachment(file: FileDigest) -> String {
+    format!("attachments/{file}")
+}
+
+/// The file in `attachments/{sha256}`.
+///
+/// # Errors
+///
+/// [`Reason::FieldRequired`] or [`Reason::FieldFormat`].
+pub fn parse_attachment(name: &str) -> Result<FileDigest, Reason> {
+    match name.strip_prefix("attachments/") {
+        Some(digest) => FileDigest::parse(digest),
+        None if name.is_empty() => Err(Reason::FieldRequired),
+        None => Err(Reason::FieldFormat),
     }
 }
 

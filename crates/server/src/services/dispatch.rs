@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use gavah_api::v1::attachment_service_server::AttachmentServiceServer;
 use gavah_api::v1::audit_service_server::AuditServiceServer;
 use gavah_api::v1::change_service_server::ChangeServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
@@ -21,6 +22,7 @@ use tower::Service;
 
 use super::Services;
 
+const ATTACHMENTS: &str = AttachmentServiceServer::<Services>::NAME;
 const AUDIT: &str = AuditServiceServer::<Services>::NAME;
 const INCIDENTS: &str = IncidentServiceServer::<Services>::NAME;
 const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
@@ -36,6 +38,7 @@ const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
 pub(crate) struct Dispatch(Arc<Targets>);
 
 struct Targets {
+    attachments: AttachmentServiceServer<Services>,
     incidents: IncidentServiceServer<Services>,
     audit: AuditServiceServer<Services>,
     changes: ChangeServiceServer<Services>,
@@ -56,6 +59,7 @@ impl Dispatch {
             };
         }
         Self(Arc::new(Targets {
+            attachments: server!(AttachmentServiceServer, small),
             incidents: server!(IncidentServiceServer, small),
             audit: server!(AuditServiceServer, small),
             changes: server!(ChangeServiceServer, small),
@@ -88,6 +92,7 @@ impl Service<Request<Body>> for Dispatch {
             REGISTRY => targets.registry.clone().call(request),
             CHANGES => targets.changes.clone().call(request),
             INCIDENTS => targets.incidents.clone().call(request),
+            ATTACHMENTS => targets.attachments.clone().call(request),
             AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),
         }

@@ -14,6 +14,7 @@ use crate::status::to_status;
 
 use stream::Streams;
 
+mod attachments;
 mod audit;
 mod certificates;
 mod changes;

@@ -1,6 +1,7 @@
 //! Applications that are decided in stages.
 
 use gavah_domain::application::Remark;
+use gavah_domain::attachment::Attachment;
 use gavah_domain::certificate::{ApplicationState, Purpose, RequestType};
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::StudentNumber;
@@ -18,8 +19,12 @@ use uuid::Uuid;
 
 use super::rows::{PaperJson, application_in, read_application};
 use super::{APPLICATIONS, CertificateContent, StoredApplication, application_name};
+use crate::attachments::attach;
 use crate::claim::{claim, resource_id};
-use crate::content::{ProgramJson, QuoteJson, SubjectJson, TEXT_MAX, from_json, known, to_json};
+use crate::content::{
+    AttachmentJson, ProgramJson, QuoteJson, SubjectJson, TEXT_MAX, attachments_json,
+    attachments_read, from_json, known, to_json,
+};
 use crate::entity::{application_step, certificate_application};
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, Store, StoreError};
@@ -56,6 +61,8 @@ pub struct ApplicationContent {
     pub replaces: Option<Uuid>,
     /// The paper to confirm.
     pub paper: Option<Paper>,
+    /// The files that come with it.
+    pub attachments: Vec<Attachment>,
     /// The ground of the fee; unset until it is handed in, and the same ever after.
     pub quote: Option<Quote>,
     /// The workflow version.
@@ -75,6 +82,7 @@ impl From<&CertificateContent> for ApplicationContent {
             addressee_en: content.addressee_en.clone(),
             replaces: content.replaces,
             paper: content.paper.clone(),
+            attachments: content.attachments.clone(),
             quote: Some(content.quote.clone()),
             workflow_version: content.workflow_version.clone(),
         }
@@ -166,6 +174,8 @@ pub enum ApplicationOutcome {
     OpenExists(Uuid),
     /// It has changed since it was read.
     Moved,
+    /// One of its files is not there, or not the caller's to attach.
+    AttachmentMissing,
 }
 
 /// How putting an application's rows went.
@@ -173,6 +183,7 @@ pub(super) enum Put {
     Done,
     OpenExists(Uuid),
     Moved,
+    AttachmentMissing,
 }
 
 impl Store {
@@ -204,6 +215,9 @@ impl Store {
                         return Ok(Done::Abandon(ApplicationOutcome::OpenExists(id)));
                     }
                     Put::Moved => return Ok(Done::Abandon(ApplicationOutcome::Moved)),
+                    Put::AttachmentMissing => {
+                        return Ok(Done::Abandon(ApplicationOutcome::AttachmentMissing));
+                    }
                 }
                 let stored = application_in(tx, change.id).await?;
                 let stored = stored.ok_or(StoreError::Corrupt("certificate_application"))?;
@@ -283,6 +297,15 @@ impl Store {
                 steps_so_far(tx, change.id).await?
             }
         };
+        // Only who writes an application attaches files to it.
+        let written = change.before.is_none() || change.steps.is_empty();
+        if written {
+            let resource = application_name(change.id);
+            let (institution, files) = (&change.content.institution, &change.content.attachments);
+            if !attach(tx, context, &resource, institution.as_str(), files).await? {
+                return Ok(Put::AttachmentMissing);
+            }
+        }
         put_steps(tx, context, change.id, first, &change.steps).await?;
         let acts = acts(change, state).into_iter().map(|act| (context, act));
         self.record_all(tx, [], acts).await?;
@@ -444,6 +467,8 @@ struct ApplicationJson {
     replaces: Option<String>,
     #[serde(default)]
     paper: Option<PaperJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<AttachmentJson>,
     quote: Option<QuoteJson>,
     workflow: String,
 }
@@ -461,6 +486,7 @@ fn application_json(content: &ApplicationContent) -> Result<String, StoreError> 
         addressee_en: content.addressee_en.clone(),
         replaces: content.replaces.map(|id| id.to_string()),
         paper: content.paper.as_ref().map(PaperJson::from),
+        attachments: attachments_json(&content.attachments),
         quote: content.quote.as_ref().map(QuoteJson::from),
         workflow: content.workflow_version.clone(),
     })
@@ -492,6 +518,7 @@ pub(super) fn application_content(stored: &str) -> Result<ApplicationContent, St
             .map(|id| known(&id, "application replaces"))
             .transpose()?,
         paper: json.paper.map(PaperJson::read).transpose()?,
+        attachments: attachments_read(json.attachments)?,
         quote: json.quote.map(QuoteJson::read).transpose()?,
         workflow_version: json.workflow,
     })

@@ -14,6 +14,7 @@ use super::{
     CertificateContent, Intent, IssueCertificate, Recorded, Signed, StoredCertificate,
     application_name, name,
 };
+use crate::attachments::attach;
 use crate::claim::claim;
 use crate::entity::{certificate_application, enrollment_certificate, serial_counter};
 use crate::records::find_locked;
@@ -52,6 +53,9 @@ impl Store {
                     Put::Done => {}
                     Put::OpenExists(id) => return Ok(Done::Abandon(Intent::OpenExists(id))),
                     Put::Moved => return Ok(Done::Abandon(Intent::Moved)),
+                    Put::AttachmentMissing => {
+                        return Ok(Done::Abandon(Intent::AttachmentMissing));
+                    }
                 }
                 let serial = next_serial(tx, JalaliDate::of(issue.issue_time).year()).await?;
                 let payload =
@@ -179,8 +183,16 @@ impl Store {
                 .ok_or(StoreError::Conflict)?;
             return Ok(Put::OpenExists(open.id));
         }
+        let resource = application_name(issue.application_id);
+        let (institution, files) = (
+            &issue.content.program.institution,
+            &issue.content.attachments,
+        );
+        if !attach(tx, context, &resource, institution.as_str(), files).await? {
+            return Ok(Put::AttachmentMissing);
+        }
         let act = Act {
-            resource: application_name(issue.application_id),
+            resource,
             action: "CREATE",
             to: ApplicationState::Issuing.as_str().to_owned(),
             subject_hash: issue.subject_hash.clone(),

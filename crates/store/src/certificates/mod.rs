@@ -12,6 +12,7 @@ mod rows;
 use std::fmt;
 
 use gavah_domain::application::Remark;
+use gavah_domain::attachment::Attachment;
 use gavah_domain::certificate::{ApplicationState, Purpose, RequestType, Serial};
 use gavah_domain::document::DocumentState;
 use gavah_domain::program::Program;
@@ -56,6 +57,8 @@ pub struct CertificateContent {
     pub replaces: Option<Uuid>,
     /// The paper that it confirms.
     pub paper: Option<Paper>,
+    /// The files that the application came with.
+    pub attachments: Vec<Attachment>,
 }
 
 /// A certificate ready to be recorded as an intent.
@@ -224,6 +227,8 @@ pub enum Intent {
     OpenExists(Uuid),
     /// The application has changed since it was read.
     Moved,
+    /// One of its files is not there, or not the caller's to attach.
+    AttachmentMissing,
     /// The drawn code is taken.
     CodeTaken,
 }

@@ -13,7 +13,10 @@ use uuid::Uuid;
 use super::application::{application_content, remarks_read};
 use super::{CertificateContent, Paper, StoredApplication, StoredCertificate, StoredStep};
 use crate::codes::revocation_read;
-use crate::content::{ProgramJson, QuoteJson, SubjectJson, from_json, instant, known, to_json};
+use crate::content::{
+    AttachmentJson, ProgramJson, QuoteJson, SubjectJson, attachments_json, attachments_read,
+    from_json, instant, known, to_json,
+};
 use crate::entity::{application_step, certificate_application, enrollment_certificate};
 use crate::{Store, StoreError};
 
@@ -34,6 +37,8 @@ struct CertificateJson {
     replaces: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paper: Option<PaperJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<AttachmentJson>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -144,6 +149,7 @@ pub(super) fn content_json(content: &CertificateContent) -> Result<String, Store
         workflow: content.workflow_version.clone(),
         replaces: content.replaces.map(|id| id.to_string()),
         paper: content.paper.as_ref().map(PaperJson::from),
+        attachments: attachments_json(&content.attachments),
     })
 }
 
@@ -167,6 +173,7 @@ fn content_read(stored: &str) -> Result<CertificateContent, StoreError> {
             .map(|id| known(&id, "certificate replaces"))
             .transpose()?,
         paper: json.paper.map(PaperJson::read).transpose()?,
+        attachments: attachments_read(json.attachments)?,
     })
 }
 

@@ -2,6 +2,9 @@
 
 pub mod agreement;
 pub mod application_step;
+pub mod attachment;
+pub mod attachment_upload;
+pub mod attachment_use;
 pub mod audit_chain;
 pub mod audit_entry;
 pub mod audit_pending;

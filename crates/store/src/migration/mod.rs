@@ -16,6 +16,7 @@ mod m0005_staged_applications;
 mod m0006_lookup_budgets;
 mod m0007_incidents;
 mod m0008_legacy_codes;
+mod m0009_attachments;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_lookup_budgets::Migration),
             Box::new(m0007_incidents::Migration),
             Box::new(m0008_legacy_codes::Migration),
+            Box::new(m0009_attachments::Migration),
         ]
     }
 }
@@ -42,7 +44,10 @@ impl MigratorTrait for Migrator {
 pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
 
 /// The only tables a server ever deletes rows from.
-pub(crate) const DELETED_FROM: [&str; 5] = [
+pub(crate) const DELETED_FROM: [&str; 8] = [
+    "attachment",
+    "attachment_upload",
+    "attachment_use",
     "audit_pending",
     "institution_alias",
     "lookup_budget",

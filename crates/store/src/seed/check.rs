@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use gavah_domain::attachment::AttachmentKind;
 use gavah_domain::certificate::{Purpose, RequestType};
 use gavah_domain::institution::InstitutionType;
 use gavah_domain::service::{AgreementState, PaymentPosition, ServiceCallState, ServiceKind};
@@ -112,26 +113,39 @@ fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
     let position = workflow.rules.payment_position.parse::<PaymentPosition>();
     wrong.unless(position.is_ok(), || format!("{at}.rules.payment_position"));
     let rules = &workflow.rules;
-    // Validity codes have no reviews: a workflow that asks for one must not be run
-    // as if it did not.
-    let reviews = service != Ok(ServiceKind::ValidityCode);
-    wrong.unless(reviews || !rules.university_review, || {
-        format!("{at}.rules.university_review")
-    });
-    wrong.unless(reviews || !rules.organization_review, || {
-        format!("{at}.rules.organization_review")
-    });
     // Otherwise nothing could ever be confirmed.
-    wrong.unless(
-        rules.auto_confirm || (reviews && rules.university_review),
-        || format!("{at}.rules.auto_confirm"),
-    );
+    wrong.unless(rules.auto_confirm || rules.university_review, || {
+        format!("{at}.rules.auto_confirm")
+    });
     wrong.unless(rules.organization_review_percent <= 100, || {
         format!("{at}.rules.organization_review_percent")
     });
     let mut purposes = rules.outlives_enrollment.iter();
     wrong.unless(purposes.all(|it| it.parse::<Purpose>().is_ok()), || {
         format!("{at}.rules.outlives_enrollment")
+    });
+    for (index, required) in rules.required_attachments.iter().enumerate() {
+        let at = format!("{at}.rules.required_attachments[{index}]");
+        let kind = required.kind.parse::<AttachmentKind>();
+        wrong.unless(kind.is_ok(), || format!("{at}.kind"));
+        let only_for = required.only_for.as_deref();
+        // A name that nothing bears would make the rule bind nobody.
+        let known = only_for.is_none_or(|only_for| match service {
+            Ok(ServiceKind::EnrollmentCertificate) => only_for.parse::<RequestType>().is_ok(),
+            Ok(ServiceKind::ValidityCode) => only_for.parse::<DocumentKind>().is_ok(),
+            Err(_) => true,
+        });
+        wrong.unless(known, || format!("{at}.only_for"));
+    }
+    let codes = &rules.codes;
+    wrong.unless(codes.read().is_ok(), || format!("{at}.rules.codes"));
+    let mut chains = codes.prior_levels.values();
+    wrong.unless(chains.all(|accepted| !accepted.is_empty()), || {
+        format!("{at}.rules.codes.prior_levels")
+    });
+    let mut months = codes.valid_months.values();
+    wrong.unless(months.all(|months| *months > 0), || {
+        format!("{at}.rules.codes.valid_months")
     });
 }
 

@@ -4,7 +4,10 @@
 mod check;
 mod load;
 
-use gavah_domain::service::{ServiceKind, WorkflowVersion};
+use std::collections::BTreeMap;
+
+use gavah_domain::service::{RequiredAttachment, ServiceKind, WorkflowVersion};
+use gavah_domain::validity::{CodeRules, PriorLevels};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -89,6 +92,78 @@ pub struct WorkflowRules {
     pub outlives_enrollment: Vec<String>,
     /// Where payment stands: BEFORE_ISSUE.
     pub payment_position: String,
+    /// Files that an application must come with.
+    #[serde(default)]
+    pub required_attachments: Vec<RequiredAttachmentSeed>,
+    /// What is about validity codes alone.
+    #[serde(default)]
+    pub codes: CodeRulesSeed,
+}
+
+/// A file that an application must come with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequiredAttachmentSeed {
+    /// Kind of file.
+    pub kind: String,
+    /// The one type of application, or kind of document, that needs it; all when left out.
+    #[serde(default)]
+    pub only_for: Option<String>,
+}
+
+/// The rules of validity codes; what is left out is as in [`CodeRules::default`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodeRulesSeed {
+    /// What beside the person makes two documents the same.
+    pub unique_by: Vec<String>,
+    /// Each level that builds on others, with the levels of which one is enough.
+    pub prior_levels: BTreeMap<String, Vec<String>>,
+    /// For how many Jalali months the codes of a kind of document hold.
+    pub valid_months: BTreeMap<String, u8>,
+}
+
+impl Default for CodeRulesSeed {
+    fn default() -> Self {
+        let rules = CodeRules::default();
+        let prior = |prior: PriorLevels| {
+            let accepted = prior.accepted.iter().map(|level| level.as_str().to_owned());
+            (prior.level.as_str().to_owned(), accepted.collect())
+        };
+        let unique_by = rules.unique_by.iter();
+        let valid = rules.valid_months.into_iter();
+        Self {
+            unique_by: unique_by.map(|part| part.as_str().to_owned()).collect(),
+            prior_levels: rules.prior_levels.into_iter().map(prior).collect(),
+            valid_months: valid
+                .map(|(kind, months)| (kind.as_str().to_owned(), months))
+                .collect(),
+        }
+    }
+}
+
+impl CodeRulesSeed {
+    pub(crate) fn read(&self) -> Result<CodeRules, StoreError> {
+        let levels = "workflow prior_levels";
+        let unique_by = self.unique_by.iter();
+        let prior = self.prior_levels.iter().map(|(level, accepted)| {
+            let accepted = accepted.iter().map(|level| known(level, levels));
+            Ok(PriorLevels {
+                level: known(level, levels)?,
+                accepted: accepted.collect::<Result<_, StoreError>>()?,
+            })
+        });
+        let valid = self.valid_months.iter();
+        let valid =
+            valid.map(|(kind, months)| Ok((known(kind, "workflow valid_months")?, *months)));
+        Ok(CodeRules {
+            unique_by: unique_by
+                .map(|part| known(part, "workflow unique_by"))
+                .collect::<Result<_, _>>()?,
+            prior_levels: prior.collect::<Result<_, StoreError>>()?,
+            valid_months: valid.collect::<Result<_, StoreError>>()?,
+        })
+    }
 }
 
 const fn all() -> u8 {
@@ -118,6 +193,17 @@ impl WorkflowRules {
                 .map(|purpose| known(purpose, "workflow outlives_enrollment"))
                 .collect::<Result<_, _>>()?,
             payment_position: known(&self.payment_position, "workflow payment_position")?,
+            required_attachments: self
+                .required_attachments
+                .into_iter()
+                .map(|required| {
+                    Ok(RequiredAttachment {
+                        kind: known(&required.kind, "workflow required_attachments")?,
+                        only_for: required.only_for,
+                    })
+                })
+                .collect::<Result<_, StoreError>>()?,
+            codes: self.codes.read()?,
         })
     }
 }

@@ -5,7 +5,8 @@ use gavah_domain::caller::{CallerClass, ExpertState};
 use gavah_domain::institution::{Institution, InstitutionType};
 use gavah_domain::validity::DocumentKind;
 use gavah_store::{
-    AgreementSeed, CallSeed, Seed, StoredExpert, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+    AgreementSeed, CallSeed, CodeRulesSeed, Seed, StoredExpert, TariffSeed, TermSeed,
+    WorkflowRules, WorkflowSeed,
 };
 
 use crate::fixtures;
@@ -181,6 +182,8 @@ pub fn seed(today: JalaliDate) -> Seed {
             organization_review_percent: 100,
             outlives_enrollment: Vec::new(),
             payment_position: "BEFORE_ISSUE".to_owned(),
+            required_attachments: Vec::new(),
+            codes: CodeRulesSeed::default(),
         },
     };
     let eligible = InstitutionType::ALL

@@ -79,6 +79,9 @@ async fn the_server_may_delete_only_where_it_must(store: TestStore) {
     assert_eq!(
         tables,
         [
+            "attachment",
+            "attachment_upload",
+            "attachment_use",
             "audit_pending",
             "institution_alias",
             "lookup_budget",

@@ -96,6 +96,9 @@ struct Application {
         conflicts_with = "file"
     )]
     existing_date: Option<String>,
+    /// A file that comes with it, as `gavah attachment upload` told it; may be given again
+    #[arg(long = "attach", value_name = "KIND=attachments/SHA256", value_parser = attachment, conflicts_with = "file")]
+    attachments: Vec<(String, String)>,
     /// To extend or duplicate a certificate: its resource name
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     replaces: Option<String>,
@@ -129,12 +132,24 @@ pub(crate) async fn run(args: &ApplyArgs, output: Output) -> Result<Exit, Proble
     Ok(Exit::Ok)
 }
 
+/// `PHOTO=attachments/…`
+fn attachment(text: &str) -> Result<(String, String), &'static str> {
+    let (kind, name) = text
+        .split_once('=')
+        .ok_or("must be KIND=attachments/SHA256")?;
+    Ok((kind.to_ascii_uppercase(), name.to_owned()))
+}
+
 fn from_flags(args: &ApplyArgs) -> Value {
     let application = &args.application;
     json!({
         "type": application.request_type,
         "draft": application.draft,
         "replaces": application.replaces,
+        "attachments": application.attachments.iter().map(|(kind, name)| json!({
+            "kind": kind,
+            "name": name,
+        })).collect::<Vec<_>>(),
         "existing_document": application.existing_number.as_ref().map(|number| json!({
             "number": number,
             "issue_date": application.existing_date,

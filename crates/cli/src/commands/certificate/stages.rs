@@ -55,7 +55,7 @@ pub(crate) struct UpdateArgs {
     #[arg(value_name = "NAME")]
     name: String,
     /// What it says from now on, as an UpdateEnrollmentCertificateApplicationRequest with the field names of the contract:
-    /// subject, purpose, addressee and, to confirm a paper, existing_document
+    /// subject, purpose, addressee, attachments and, to confirm a paper, existing_document
     #[arg(long, value_name = "REQUEST.json")]
     file: PathBuf,
     #[command(flatten)]

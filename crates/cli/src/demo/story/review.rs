@@ -66,6 +66,7 @@ pub(super) async fn reviewed(callers: &Callers, students: &[Person], tell: Tell<
         subject: Some(student.subject()),
         purpose: application.purpose,
         addressee: application.addressee.clone(),
+        attachments: Vec::new(),
         existing_document: None,
     };
     let called = window

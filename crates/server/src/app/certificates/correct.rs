@@ -77,6 +77,8 @@ async fn prepared(
     ))?;
     let mut asked = ApplicationContent::from(&wrong.content);
     asked.replaces = Some(wrong.id);
+    // They stay with what they came with.
+    asked.attachments = Vec::new();
     if let Some((fa, en)) = &input.addressee {
         asked.addressee_fa.clone_from(fa);
         asked.addressee_en.clone_from(en);

@@ -59,6 +59,7 @@ pub(super) async fn issue(
             }
             Intent::Earlier(resource) => Some(stands_for(app, call, context, &resource).await?),
             Intent::Moved => None,
+            Intent::AttachmentMissing => return Err(Reason::ResourceNotFound.into()),
             Intent::RequestIdReused => return Err(Reason::RequestIdReused.into()),
             Intent::OpenExists(id) => return Err(open_exists(id)),
             Intent::CodeTaken => return Err(AppError::Internal("every drawn code was taken")),

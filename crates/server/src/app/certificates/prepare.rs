@@ -134,11 +134,31 @@ pub(super) async fn prepare(
             workflow_version: asked.workflow_version.clone(),
             replaces: asked.replaces,
             paper: asked.paper.clone(),
+            attachments: asked.attachments.clone(),
         },
         issue_time: now,
         expire_time: last_day.end_exclusive(),
         subject_hash: app.subject_hash(&asked.subject.person_id),
     })
+}
+
+/// Whether an application comes with the files that the workflow requires.
+///
+/// # Errors
+///
+/// ATTACHMENT_REQUIRED with the missing kinds.
+pub(super) fn complete(
+    workflow: &WorkflowVersion,
+    asked: &ApplicationContent,
+) -> Result<(), AppError> {
+    let missing = workflow.missing_attachments(asked.request_type.as_str(), &asked.attachments);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().map(|kind| kind.as_str()).collect();
+    Err(Refusal::new(Reason::AttachmentRequired)
+        .with("missing_kinds", missing.join(","))
+        .into())
 }
 
 /// The first reason, with the others beside it.

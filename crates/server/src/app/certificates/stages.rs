@@ -13,8 +13,11 @@ use gavah_store::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::issue::{For, Issued, issue, open_exists, stands_for};
-use super::prepare::{Ground, Prepared, Voucher, may_be_reviewed, open_key, prepare, source};
+use super::prepare::{
+    Ground, Prepared, Voucher, complete, may_be_reviewed, open_key, prepare, source,
+};
 use super::{rules, to_the_end};
+use crate::app::attachments::may_attach;
 use crate::app::{App, context, earlier, may_read, not_paused};
 use crate::call::Call;
 use crate::convert::Head;
@@ -71,6 +74,9 @@ impl Staged {
                 ApplicationOutcome::RequestIdReused => return Err(Reason::RequestIdReused.into()),
                 ApplicationOutcome::OpenExists(id) => return Err(open_exists(id)),
                 ApplicationOutcome::Moved => None,
+                ApplicationOutcome::AttachmentMissing => {
+                    return Err(Reason::ResourceNotFound.into());
+                }
             },
         )
     }
@@ -413,6 +419,7 @@ async fn plan(
     let enters = enters.map_err(|_| not_allowed(stored.state))?;
     let mut content = stored.content.clone();
     if let Some(update) = deed.update {
+        may_attach(app, call, &update.attachments, &content.attachments).await?;
         change_content(&mut content, update)?;
     }
     let mut onward = Onward::default();
@@ -435,6 +442,7 @@ async fn plan(
             content.quote.get_or_insert(quote);
             let source = source(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;
+            complete(workflow, &content)?;
             onward = handed_in(app, call, &content, workflow, source.as_ref(), now).await?;
         }
         ApplicationAction::Confirm | ApplicationAction::Approve => {
@@ -501,6 +509,7 @@ fn change_content(content: &mut ApplicationContent, update: &UpdateInput) -> Res
     content.addressee_fa.clone_from(&update.addressee_fa);
     content.addressee_en.clone_from(&update.addressee_en);
     content.paper.clone_from(&update.paper);
+    content.attachments.clone_from(&update.attachments);
     Ok(())
 }
 

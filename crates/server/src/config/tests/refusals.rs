@@ -20,7 +20,7 @@ fn all_problems_are_told_at_once_with_line_key_and_remedy() {
             key = key.display()
         ),
         "  line 9: limits.max_in_flight: must be 1 to 4294967295".to_owned(),
-        "  line 10: limit: unknown; the sections are listen, tls, store, signing, audit, limits, telemetry, registry, cache, budgets, runtime"
+        "  line 10: limit: unknown; the sections are listen, tls, store, objects, signing, audit, limits, telemetry, registry, cache, budgets, runtime"
             .to_owned(),
         "  tls.certificate_file: missing; it must name the file of the server's certificate".to_owned(),
         "  tls.key_file: missing; it must name the file of the server's private key".to_owned(),
@@ -179,6 +179,26 @@ fn each_engine_has_its_own_key() {
     fs::create_dir(folder.path("data")).unwrap();
     let (_, text) = folder.problem(&replaced("\"gavah.sqlite\"", "\"data\""));
     assert!(text.ends_with("is a folder; name a file in it"), "{text}");
+}
+
+#[test]
+fn files_have_an_engine_of_their_own_with_its_own_keys() {
+    let folder = Folder::new();
+    let with = |lines: &str| folder.problems(&with("objects", lines));
+    let keys = |problems: Vec<(String, String)>| {
+        let keys: Vec<_> = problems.into_iter().map(|(key, _)| key).collect();
+        keys.join(" ")
+    };
+    assert_eq!(keys(with("engine = \"nfs\"")), "objects.engine");
+    assert_eq!(keys(with("bucket = \"gavah\"")), "objects.bucket");
+    assert_eq!(keys(with("path = \"none/objects\"")), "objects.path");
+    assert_eq!(keys(with("path = \"gavah.toml\"")), "objects.path");
+    let s3 = "engine = \"s3\"\npath = \"objects\"\nendpoint = \"http://objects.example\"";
+    assert_eq!(
+        keys(with(s3)),
+        "objects.path objects.endpoint objects.region objects.bucket objects.access_key_id \
+         objects.secret_access_key_file"
+    );
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn of_level(
         .map(|(level, code)| pb::PriorQualification {
             degree_level: (*level).into(),
             validity_code: (*code).to_owned(),
+            attachment: String::new(),
         })
         .collect();
     request

@@ -38,6 +38,7 @@ mod budgets;
 mod certificate_guards;
 mod certificates;
 mod code_guards;
+mod code_stages;
 mod codes;
 mod corrections;
 mod deadlines;

@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "application_step",
     "attachment",
     "attachment_upload",
@@ -89,6 +89,7 @@ const TABLES: [&str; 18] = [
     "certificate_application",
     "change_event",
     "client_certificate",
+    "code_application",
     "enrollment_certificate",
     "enrollment_event",
     "enrollment_record",

@@ -44,20 +44,25 @@ heads! {
     BatchImportLegacyCodesRequest,
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
+    CancelValidityCodeApplicationRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,
     CreateCallerRequest,
     CreateEnrollmentCertificateApplicationRequest,
     CreateExpertRequest,
     CreateInstitutionRequest,
+    CreateValidityCodeApplicationRequest,
     IssueValidityCodeRequest,
     PauseIssuanceRequest,
     ProposeRevocationRequest,
+    RecordCodeReviewRequest,
+    RecordExpertDecisionRequest,
     RecordOrganizationDecisionRequest,
     RecordUniversityDecisionRequest,
     ReinstateEnrollmentCertificateRequest,
     ReinstateValidityCodeRequest,
     ReportEnrollmentEventRequest,
+    ResubmitValidityCodeApplicationRequest,
     ResumeIssuanceRequest,
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
@@ -117,7 +122,8 @@ impl Write {
 
 /// Every write, each on resources of its own.
 async fn writes(world: &mut World) -> Vec<Write> {
-    let mut writes = requests::of_codes(world).await;
+    let mut writes = requests::of_code_applications(world).await;
+    writes.extend(requests::of_codes(world).await);
     writes.extend(requests::of_certificates(world).await);
     writes.extend(requests::of_applications(world).await);
     writes.extend(requests::of_records(world).await);

@@ -10,6 +10,7 @@ pub mod caller;
 pub mod certificate;
 pub mod clock;
 pub mod code;
+pub mod code_application;
 pub mod country;
 pub mod document;
 pub mod enums;

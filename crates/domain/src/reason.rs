@@ -225,6 +225,10 @@ reasons! {
             en: "application needs a review which the workflow does not offer",
             fa: "این درخواست نیازمند بررسی است و گردش کار این خدمت بررسی ندارد",
             remedy: "Apply for what the record alone confirms, or wait for a call whose workflow has reviews.";
+        ReviewRequired = "REVIEW_REQUIRED",
+            en: "workflow has such documents reviewed",
+            fa: "گردش کار این خدمت بررسی پیش از صدور را لازم می‌داند",
+            remedy: "Hand in an application, which then goes through its reviews.";
         PaymentRequired = "PAYMENT_REQUIRED",
             en: "fee has to be paid first",
             fa: "ادامهٔ کار نیازمند پرداخت هزینهٔ خدمت است",

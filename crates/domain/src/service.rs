@@ -221,6 +221,12 @@ impl WorkflowVersion {
             .collect()
     }
 
+    /// Whether an expert's attestation alone gets a validity code: it stands for the expert's decision, and for nobody else's.
+    #[must_use]
+    pub const fn takes_attestations(&self) -> bool {
+        self.auto_confirm && !self.organization_review
+    }
+
     /// Whether a certificate for this purpose ends with the enrollment.
     #[must_use]
     pub fn ends_with_enrollment(&self, purpose: Purpose) -> bool {

@@ -80,11 +80,18 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.ValidationService/StreamValidateCodes", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/ValidateCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidityCodeService/BatchImportLegacyCodes", OFFICERS),
+    ("/gavah.v1.ValidityCodeService/CancelValidityCodeApplication", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/CorrectValidityCode", INSTITUTIONS),
+    ("/gavah.v1.ValidityCodeService/CreateValidityCodeApplication", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/GetValidityCode", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.ValidityCodeService/GetValidityCodeApplication", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.ValidityCodeService/IssueValidityCode", INSTITUTIONS),
+    ("/gavah.v1.ValidityCodeService/ListValidityCodeApplications", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.ValidityCodeService/ListValidityCodes", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.ValidityCodeService/RecordCodeReview", OFFICERS),
+    ("/gavah.v1.ValidityCodeService/RecordExpertDecision", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/ReinstateValidityCode", INSTITUTIONS_AND_OFFICERS),
+    ("/gavah.v1.ValidityCodeService/ResubmitValidityCodeApplication", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/RevokeValidityCode", INSTITUTIONS_AND_OFFICERS),
     ("/gavah.v1.ValidityCodeService/StreamIssueValidityCodes", INSTITUTIONS),
     ("/gavah.v1.ValidityCodeService/SuspendValidityCode", INSTITUTIONS_AND_OFFICERS),
@@ -159,7 +166,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 59 + 4);
+        assert_eq!(listed.len(), 66 + 4);
     }
 
     #[test]
@@ -254,7 +261,12 @@ mod tests {
             "ListEnrollmentCertificateApplications",
             "ListEnrollmentCertificates",
         ];
-        let read_codes = ["GetValidityCode", "ListValidityCodes"];
+        let read_codes = [
+            "GetValidityCode",
+            "GetValidityCodeApplication",
+            "ListValidityCodeApplications",
+            "ListValidityCodes",
+        ];
         let files = ["DownloadAttachment", "UploadAttachment"];
         let follow = ["ListChanges", "WatchChanges"];
         let change_codes = [
@@ -264,12 +276,16 @@ mod tests {
         ];
         let institution = [
             "BatchUpsertEnrollmentRecords",
+            "CancelValidityCodeApplication",
             "CorrectValidityCode",
+            "CreateValidityCodeApplication",
             "GetEnrollmentRecord",
             "IssueValidityCode",
             "ListExperts",
+            "RecordExpertDecision",
             "RecordUniversityDecision",
             "ReportEnrollmentEvent",
+            "ResubmitValidityCodeApplication",
             "StreamIssueValidityCodes",
             "UpsertEnrollmentRecord",
         ];
@@ -294,6 +310,7 @@ mod tests {
             "PauseIssuance",
             "PreviewRevocation",
             "ProposeRevocation",
+            "RecordCodeReview",
             "RecordOrganizationDecision",
             "ReinstateEnrollmentCertificate",
             "ResumeIssuance",

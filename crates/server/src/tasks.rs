@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::app::attachments::sweep;
 use crate::app::certificates::stages::expire_unpaid;
+use crate::app::code_applications;
 use crate::app::recovery::recover;
 use crate::app::revocations::carry_out;
 
@@ -119,6 +120,11 @@ pub(crate) async fn settle_certificates(app: Arc<App>, stop: watch::Receiver<boo
         match expire_unpaid(&app).await {
             Ok(0) => {}
             Ok(expired) => tracing::info!(expired, "unpaid applications ended"),
+            Err(error) => tracing::warn!(%error, "unpaid applications could not be ended"),
+        }
+        match code_applications::expire_unpaid(&app).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::info!(expired, "unpaid applications for codes ended"),
             Err(error) => tracing::warn!(%error, "unpaid applications could not be ended"),
         }
         tokio::select! {

@@ -58,8 +58,9 @@ pub use certificates::{
 pub use changes::{CHANGE_LOOKS, Changes, Mark};
 pub use claim::{Claim, Claimed};
 pub use codes::{
-    Attestation, CodeContent, Correction, Issue, IssueCode, PriorProof, StoredCode,
-    StoredRevocation,
+    Attestation, CodeApplicationChange, CodeApplicationContent, CodeApplicationOutcome,
+    CodeContent, Correction, Issue, IssueCode, PriorGround, PriorProof, StoredCode,
+    StoredCodeApplication, StoredRevocation,
 };
 pub use connect::{StoreConfig, StoreLimits};
 pub use document::DocumentChange;

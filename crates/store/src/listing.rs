@@ -6,9 +6,13 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::certificates::{read_application, read_certificate};
-use crate::codes::read_row;
-use crate::entity::{certificate_application, enrollment_certificate, validity_code};
-use crate::{Store, StoreError, StoredApplication, StoredCertificate, StoredCode};
+use crate::codes::{read_code_application, read_row};
+use crate::entity::{
+    certificate_application, code_application, enrollment_certificate, validity_code,
+};
+use crate::{
+    Store, StoreError, StoredApplication, StoredCertificate, StoredCode, StoredCodeApplication,
+};
 
 /// Where a page ended: the last row's time and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,7 @@ pub struct CodeFilter {
     pub issued_before: Option<Timestamp>,
 }
 
-/// Filters of certificates and applications, combined with "and".
+/// Filters of certificates and of all applications, combined with "and".
 #[derive(Clone)]
 pub struct CertificateFilter {
     /// Rows the caller may see.
@@ -220,6 +224,40 @@ impl Store {
                     read_application(row, history)
                 })
                 .collect()
+        })
+        .await
+    }
+
+    /// A page of applications for validity codes, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn list_code_applications(
+        &self,
+        filter: &CertificateFilter,
+        after: Option<PageKey>,
+        size: u64,
+    ) -> Result<Vec<StoredCodeApplication>, StoreError> {
+        use code_application::Column;
+        let condition = condition(
+            &filter.scope,
+            after,
+            Column::InstitutionCode,
+            Column::PersonKey,
+            Column::CreateTime,
+            Column::Id,
+        )
+        .add_option(filter.state.map(|state| Column::State.eq(state)));
+        self.read("list_code_applications", async {
+            let rows = code_application::Entity::find()
+                .filter(condition)
+                .order_by_desc(Column::CreateTime)
+                .order_by_desc(Column::Id)
+                .limit(size)
+                .all(&self.inner.db)
+                .await?;
+            rows.into_iter().map(read_code_application).collect()
         })
         .await
     }

@@ -264,6 +264,7 @@ const CODE_ROWS: &[Row<pb::IssueValidityCodeRequest>] = &[
             r.prior_qualifications = vec![pb::PriorQualification {
                 degree_level: pb::DegreeLevel::Associate.into(),
                 validity_code: "123".to_owned(),
+                attachment: String::new(),
             }];
         },
         "prior_qualifications[0].validity_code",
@@ -274,6 +275,7 @@ const CODE_ROWS: &[Row<pb::IssueValidityCodeRequest>] = &[
             r.prior_qualifications = vec![pb::PriorQualification {
                 degree_level: 0,
                 validity_code: "12345678901234567888".to_owned(),
+                attachment: String::new(),
             }];
         },
         "prior_qualifications[0].degree_level",
@@ -284,6 +286,7 @@ const CODE_ROWS: &[Row<pb::IssueValidityCodeRequest>] = &[
             let prior = pb::PriorQualification {
                 degree_level: pb::DegreeLevel::Associate.into(),
                 validity_code: "12345678901234567888".to_owned(),
+                attachment: String::new(),
             };
             r.prior_qualifications = vec![prior; 11];
         },

@@ -8,6 +8,7 @@ use gavah_testkit::world::{
 };
 
 use super::Write;
+use crate::code_stages;
 use crate::messages::{apply, correct, date, instant, issue, record, request_id, upsert};
 use crate::peer::Peer;
 use crate::revocations::{approve, officer, propose, proposed, selection};
@@ -503,6 +504,53 @@ pub(super) async fn of_incidents(world: &World) -> Vec<Write> {
             Organization,
             withdraw,
             |request| request.officer.as_mut().unwrap().code.push('2'),
+        ),
+    ]
+}
+
+pub(super) async fn of_code_applications(world: &mut World) -> Vec<Write> {
+    use CallerKind::{Organization, University};
+    use code_stages::{by_expert, by_officer, cancel, confirmed, create, made, offered, resubmit};
+    let university = Peer::of(world, University).await;
+    offered(world, Some(100)).await;
+    let reviewed = made(&university, create(world)).await;
+    let reviewed = confirmed(&university, &reviewed).await.application.unwrap();
+    offered(world, None).await;
+    let fresh = async || made(&university, create(world)).await;
+    let returned = by_expert(&fresh().await, pb::ExpertDecision::Return);
+    let returned = university.record_expert_decision(returned).await;
+    let returned = returned.unwrap().application.unwrap();
+    let service = "ValidityCodeService";
+    vec![
+        Write::new(
+            &format!("{service}/CreateValidityCodeApplication"),
+            University,
+            create(world),
+            |request| request.code.as_mut().unwrap().external_ref.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/ResubmitValidityCodeApplication"),
+            University,
+            resubmit(&returned, create(world).code.unwrap()),
+            |request| request.code.as_mut().unwrap().external_ref.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/CancelValidityCodeApplication"),
+            University,
+            cancel(&fresh().await),
+            |request| request.reason.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/RecordExpertDecision"),
+            University,
+            by_expert(&fresh().await, pb::ExpertDecision::Confirm),
+            |request| request.statement_version.push('2'),
+        ),
+        Write::new(
+            &format!("{service}/RecordCodeReview"),
+            Organization,
+            by_officer(&reviewed, pb::CodeReview::Approve),
+            |request| request.reason.push('2'),
         ),
     ]
 }

@@ -346,6 +346,7 @@ async fn refusals(serving: &Serving, canaries: &Canaries, mut refused: impl FnMu
     mistaken.prior_qualifications = vec![pb::PriorQualification {
         degree_level: pb::DegreeLevel::Associate.into(),
         validity_code: canaries.codes[0].repeat(2),
+        attachment: String::new(),
     }];
     refused(issue_code(&university, mistaken).await.unwrap_err());
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use gavah_domain::Reason;
 use gavah_domain::attachment::{Attachment, FileDigest, MediaType};
+use gavah_domain::service::WorkflowVersion;
 use gavah_objects::digest_of;
 use gavah_store::{ActContext, StoredAttachment};
 use jiff::SignedDuration;
@@ -121,6 +122,27 @@ pub(super) async fn may_attach(
         }
     }
     Ok(())
+}
+
+/// Whether an application comes with the files that the workflow requires of what is
+/// `asked_for`.
+///
+/// # Errors
+///
+/// ATTACHMENT_REQUIRED with the missing kinds.
+pub(super) fn complete(
+    workflow: &WorkflowVersion,
+    asked_for: &str,
+    attachments: &[Attachment],
+) -> Result<(), AppError> {
+    let missing = workflow.missing_attachments(asked_for, attachments);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().map(|kind| kind.as_str()).collect();
+    Err(Refusal::new(Reason::AttachmentRequired)
+        .with("missing_kinds", missing.join(","))
+        .into())
 }
 
 fn missing(file: FileDigest) -> AppError {

@@ -3,10 +3,12 @@
 use gavah_domain::caller::CallerClass;
 use gavah_domain::document::DocumentState;
 use gavah_domain::institution::Institution;
-use gavah_domain::service::{ServiceKind, guard_document_kind};
+use gavah_domain::program::DegreeLevel;
+use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion, guard_document_kind};
 use gavah_domain::tariff::Quote;
+use gavah_domain::validity::DocumentKind;
 use gavah_domain::verdict::{Outcome, verdict_at};
-use gavah_domain::{CodeScheme, Reason, ValidityCode};
+use gavah_domain::{CodeScheme, PersonId, Reason, ValidityCode};
 use gavah_store::{
     ActContext, Attestation, CodeContent, CodeFilter, Correction, Issue, IssueCode, PriorProof,
     StoredCode,
@@ -19,13 +21,13 @@ use super::validate::document_of_code;
 use super::{App, actor, context, earlier, free, may_read, owned, owns, scope, terms};
 use crate::call::Call;
 use crate::convert::change::ChangeInput;
-use crate::convert::code::{CorrectCodeInput, IssueCodeInput, ListCodesInput};
+use crate::convert::code::{CodeFacts, CorrectCodeInput, IssueCodeInput, ListCodesInput, Proof};
 use crate::convert::names::Collection;
 use crate::error::{AppError, Refusal};
 
 /// How often another code is drawn when the drawn one is taken; a second draw is
 /// already a once-in-the-life-of-the-system event.
-const DRAWS: usize = 3;
+pub(super) const DRAWS: usize = 3;
 
 /// Issues a validity code, by a call of its own or by a row of a run; `None` when
 /// only checking.
@@ -39,7 +41,7 @@ pub async fn issue(
     call: &Call,
     input: IssueCodeInput,
 ) -> Result<Option<StoredCode>, AppError> {
-    let institution = owned(call, &input.program.institution)?;
+    let institution = owned(call, &input.facts.program.institution)?;
     let now = app.clock.now();
     let context = context(call, &input.head, input.row, now);
     let prepared = match prepare(app, call, &input, institution, None, now).await {
@@ -68,7 +70,7 @@ pub async fn correct(
     call: &Call,
     input: CorrectCodeInput,
 ) -> Result<Option<StoredCode>, AppError> {
-    let institution = owned(call, &input.right.program.institution)?;
+    let institution = owned(call, &input.right.facts.program.institution)?;
     let now = app.clock.now();
     let context = context(call, &input.right.head, None, now);
     let prepared = match prepare_correction(app, call, &input, institution, now).await {
@@ -174,86 +176,140 @@ async fn prepare(
             terms.quote
         }
     };
-    guard_document_kind(terms.call, input.document.kind).map_err(|reason| {
-        Refusal::new(reason).with("document_kind", input.document.kind.as_str())
-    })?;
+    let facts = &input.facts;
+    enabled(terms.call, facts.document.kind)?;
+    if !terms.workflow.takes_attestations() {
+        return Err(Reason::ReviewRequired.into());
+    }
     if input.expert.institution != institution.code {
         return Err(Reason::ExpertNotActive.into());
     }
-    let priors = proven(app, call, input, now).await?;
-    if terms.workflow.require_prior_qualification {
-        let levels: Vec<_> = priors.iter().map(|prior| prior.level).collect();
-        let rules = &terms.workflow.codes;
-        let missing = rules.missing_prior_levels(input.program.level, &levels);
-        if !missing.is_empty() {
-            let missing: Vec<_> = missing.iter().map(|level| level.as_str()).collect();
-            return Err(Refusal::new(Reason::PriorQualificationMissing)
-                .with("missing_level", missing.join(","))
-                .into());
-        }
-    }
-    Ok(IssueCode {
-        id: app.new_id(now)?,
-        code: draw(app)?,
-        live_key: terms.workflow.codes.live_key(
-            &input.subject.person_id,
-            &input.program,
-            input.document.kind,
-            input.double_major_declared,
-        ),
-        content: CodeContent {
-            subject: input.subject.clone(),
-            program: input.program.clone(),
-            document: input.document.clone(),
-            double_major_declared: input.double_major_declared,
-            external_ref: input.external_ref.clone(),
-            attestation: Attestation {
-                expert_code: input.expert.code.as_str().to_owned(),
-                statement_version: input.statement_version.clone(),
-                attest_micros: input.attest_time.as_microsecond(),
-            },
-            priors,
-            quote,
-            workflow_version: terms.workflow.id.clone(),
+    let priors = proven(app, call, facts, now).await?;
+    let levels: Vec<_> = priors.iter().map(|prior| prior.level).collect();
+    chain(terms.workflow, facts.program.level, &levels)?;
+    let content = CodeContent {
+        subject: facts.subject.clone(),
+        program: facts.program.clone(),
+        document: facts.document.clone(),
+        double_major_declared: facts.double_major_declared,
+        external_ref: facts.external_ref.clone(),
+        attestation: Attestation {
+            expert_code: input.expert.code.as_str().to_owned(),
+            statement_version: input.statement_version.clone(),
+            attest_micros: input.attest_time.as_microsecond(),
         },
-        legacy: false,
-        issue_time: now,
-        expire_time: terms.workflow.codes.expiry(input.document.kind, now),
-        subject_hash: app.subject_hash(&input.subject.person_id),
+        priors,
+        quote,
+        workflow_version: terms.workflow.id.clone(),
+    };
+    ready(app, terms.workflow, content, now)
+}
+
+/// Whether the call issues codes for this kind of document.
+///
+/// # Errors
+///
+/// DOCUMENT_KIND_NOT_ENABLED with the kind.
+pub(super) fn enabled(call: &ServiceCall, kind: DocumentKind) -> Result<(), AppError> {
+    guard_document_kind(call, kind).map_err(|reason| {
+        Refusal::new(reason)
+            .with("document_kind", kind.as_str())
+            .into()
     })
 }
 
-fn draw(app: &App) -> Result<ValidityCode, AppError> {
+/// Whether the previous levels that the workflow requires are among the proven ones.
+///
+/// # Errors
+///
+/// PRIOR_QUALIFICATION_MISSING with the missing level.
+pub(super) fn chain(
+    workflow: &WorkflowVersion,
+    level: DegreeLevel,
+    proven: &[DegreeLevel],
+) -> Result<(), AppError> {
+    if !workflow.require_prior_qualification {
+        return Ok(());
+    }
+    let missing = workflow.codes.missing_prior_levels(level, proven);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<_> = missing.iter().map(|level| level.as_str()).collect();
+    Err(Refusal::new(Reason::PriorQualificationMissing)
+        .with("missing_level", missing.join(","))
+        .into())
+}
+
+/// A code with this content, ready to be recorded.
+pub(super) fn ready(
+    app: &App,
+    workflow: &WorkflowVersion,
+    content: CodeContent,
+    now: Timestamp,
+) -> Result<IssueCode, AppError> {
+    let person = &content.subject.person_id;
+    Ok(IssueCode {
+        id: app.new_id(now)?,
+        code: draw(app)?,
+        live_key: workflow.codes.live_key(
+            person,
+            &content.program,
+            content.document.kind,
+            content.double_major_declared,
+        ),
+        subject_hash: app.subject_hash(person),
+        legacy: false,
+        issue_time: now,
+        expire_time: workflow.codes.expiry(content.document.kind, now),
+        content,
+    })
+}
+
+pub(super) fn draw(app: &App) -> Result<ValidityCode, AppError> {
     ValidityCode::draw(CodeScheme::ValidityCode, &*app.entropy)
         .map_err(|_| AppError::Internal("no randomness for a code"))
 }
 
 /// The claimed previous levels whose codes validate, now, for the same person and
 /// the claimed level.
-async fn proven(
+pub(super) async fn proven(
     app: &App,
     call: &Call,
-    input: &IssueCodeInput,
+    facts: &CodeFacts,
     now: Timestamp,
 ) -> Result<Vec<PriorProof>, AppError> {
-    if input.priors.is_empty() {
+    let claims = facts.priors.iter().filter_map(|prior| match prior.proof {
+        Proof::Code(code) => Some((prior.level, code)),
+        Proof::File(_) => None,
+    });
+    let claims: Vec<_> = claims.collect();
+    if claims.is_empty() {
         return Ok(Vec::new());
     }
-    let codes: Vec<_> = input.priors.iter().map(|prior| prior.code).collect();
+    let codes: Vec<_> = claims.iter().map(|(_, code)| *code).collect();
     let found = app.store_for(call).find_codes(&codes).await?;
-    let proofs = input.priors.iter().filter_map(|prior| {
-        let stored = found.iter().find(|stored| stored.code == prior.code)?;
-        let document = document_of_code(call, stored);
-        let claim = Some(&input.subject.person_id);
-        let verdict = verdict_at(&prior.code, Some(&document), claim, now);
-        let proves =
-            verdict.outcome == Outcome::Valid && stored.content.program.level == prior.level;
-        proves.then_some(PriorProof {
-            level: prior.level,
+    let proofs = claims.iter().filter_map(|(level, code)| {
+        let stored = found.iter().find(|stored| stored.code == *code)?;
+        proves(call, stored, &facts.subject.person_id, *level, now).then_some(PriorProof {
+            level: *level,
             code_id: stored.id,
         })
     });
     Ok(proofs.collect())
+}
+
+/// Whether a code validates, now, for this person and level.
+pub(super) fn proves(
+    call: &Call,
+    stored: &StoredCode,
+    person: &PersonId,
+    level: DegreeLevel,
+    now: Timestamp,
+) -> bool {
+    let document = document_of_code(call, stored);
+    let verdict = verdict_at(&stored.code, Some(&document), Some(person), now);
+    verdict.outcome == Outcome::Valid && stored.content.program.level == level
 }
 
 /// The checks that the transaction would make, without any effect.

@@ -12,7 +12,7 @@ use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
 use gavah_evidence::{Signer, SubjectHasher};
 use gavah_objects::Objects;
 use gavah_store::{ActContext, Claim, Claimed, Scope, Store};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ pub mod attachments;
 pub mod audit;
 pub mod budgets;
 pub mod certificates;
+pub mod code_applications;
 pub mod codes;
 mod documents;
 pub mod feed;
@@ -40,6 +41,9 @@ pub mod validate;
 use budgets::Budgets;
 use feed::FeedEnd;
 use remembered::Remembered;
+
+/// How long an approved application waits for its payment.
+const PAY_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 
 /// What every use case works with.
 #[derive(Debug)]
@@ -260,5 +264,18 @@ async fn earlier(
         Some(Claimed::Replay { resource, .. }) => Ok(resource),
         Some(Claimed::Reused) => Err(Reason::RequestIdReused.into()),
         None => Err(refused),
+    }
+}
+
+/// A number below a hundred, each as likely as any other.
+fn lot(app: &App) -> Result<u8, AppError> {
+    loop {
+        let mut byte = [0];
+        app.entropy
+            .fill(&mut byte)
+            .map_err(|_| AppError::Internal("no randomness for a lot"))?;
+        if byte[0] < 200 {
+            return Ok(byte[0] % 100);
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::{Known, optional_text, required, settle, silent_debug, time, too_many
 use crate::error::AppError;
 
 /// Greatest length of a reason, in characters.
-const REASON_MAX_CHARS: usize = 200;
+pub(super) const REASON_MAX_CHARS: usize = 200;
 
 /// What an application says from now on.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Actor {
 
 /// A decision.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DecisionInput {
+pub struct DecisionInput<A = ApplicationAction> {
     /// Retry key and digest.
     pub head: Head,
     /// Resource id.
@@ -93,7 +93,7 @@ pub struct DecisionInput {
     /// The version the decider saw.
     pub etag: i64,
     /// What is decided.
-    pub action: ApplicationAction,
+    pub action: A,
     /// Who decides.
     pub actor: Actor,
     /// Who that is.
@@ -119,7 +119,14 @@ pub struct CorrectInput {
     pub purpose: Option<Purpose>,
 }
 
-silent_debug!(UpdateInput, ActInput, Actor, DecisionInput, CorrectInput);
+silent_debug!(UpdateInput, ActInput, Actor, CorrectInput);
+
+/// Prints nothing: it is about a student, and about who decides.
+impl<A> std::fmt::Debug for DecisionInput<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DecisionInput(…)")
+    }
+}
 
 /// Reads a change of what an application says. Whether it must have a paper is known
 /// only with the application.
@@ -242,9 +249,12 @@ pub fn university_decision(
         Ok(Actor::Expert(known.registered_or_given(institution), code))
     };
     let given = Decision {
+        collection: APPLICATIONS,
         name: &request.name,
         etag: &request.etag,
         action,
+        needs_remarks: action.is_some_and(ApplicationAction::needs_remarks),
+        needs_reason: action.is_some_and(ApplicationAction::needs_reason),
         decider: request.decider.as_ref(),
         remarks: &request.remarks,
         reason: &request.reason,
@@ -269,9 +279,12 @@ pub fn organization_decision(
         D::Unspecified => None,
     };
     let given = Decision {
+        collection: APPLICATIONS,
         name: &request.name,
         etag: &request.etag,
         action,
+        needs_remarks: action.is_some_and(ApplicationAction::needs_remarks),
+        needs_reason: action.is_some_and(ApplicationAction::needs_reason),
         decider: request.decider.as_ref(),
         remarks: &request.remarks,
         reason: &request.reason,
@@ -281,42 +294,39 @@ pub fn organization_decision(
     })
 }
 
-struct Decision<'a> {
-    name: &'a str,
-    etag: &'a str,
-    action: Option<ApplicationAction>,
-    decider: Option<&'a pb::Decider>,
-    remarks: &'a [pb::Remark],
-    reason: &'a str,
+pub(super) struct Decision<'a, A> {
+    pub(super) collection: Collection,
+    pub(super) name: &'a str,
+    pub(super) etag: &'a str,
+    pub(super) action: Option<A>,
+    pub(super) needs_remarks: bool,
+    pub(super) needs_reason: bool,
+    pub(super) decider: Option<&'a pb::Decider>,
+    pub(super) remarks: &'a [pb::Remark],
+    pub(super) reason: &'a str,
 }
 
-fn decision(
+pub(super) fn decision<A: Copy>(
     (annotated, head): (Violations, Option<Head>),
-    given: &Decision<'_>,
+    given: &Decision<'_, A>,
     actor: impl Fn(&str) -> Result<Actor, Reason>,
-) -> Result<DecisionInput, AppError> {
+) -> Result<DecisionInput<A>, AppError> {
     let mut found = Violations::default();
-    let id = found.take("name", APPLICATIONS.parse(given.name));
+    let id = found.take("name", given.collection.parse(given.name));
     if given.etag.is_empty() {
         found.push("etag", Reason::FieldRequired);
     }
     let action = found.take("decision", given.action.ok_or(Reason::FieldRequired));
-    let decider = given.decider.map(|decider| {
-        let mut found = Violations::default();
-        let actor = found.take("actor", actor(&decider.actor));
-        let person = decider.person_id.as_ref().map(person_id);
-        let person = required(&mut found, "person_id", person);
-        found.finish(actor.zip(person))
-    });
+    let decider = given.decider.map(|given| decider(given, actor));
     let decider = required(&mut found, "decider", decider);
     let remarks = if too_many(&annotated, "remarks") {
         None
     } else {
-        remarks(given.remarks, action, &mut found)
+        let needed = action.map(|_| given.needs_remarks);
+        remarks(given.remarks, needed, &mut found)
     };
     let reason = found.take("reason", optional_text(given.reason, REASON_MAX_CHARS));
-    let missing = reason == Some(None) && action.is_some_and(ApplicationAction::needs_reason);
-    if missing {
+    if reason == Some(None) && given.needs_reason {
         found.push("reason", Reason::FieldRequired);
     }
     let input = (|| {
@@ -337,13 +347,24 @@ fn decision(
     Ok(DecisionInput { etag, ..input })
 }
 
+/// Who decides or hands in, by a name that `actor` reads.
+pub(super) fn decider<T>(
+    given: &pb::Decider,
+    actor: impl Fn(&str) -> Result<T, Reason>,
+) -> Result<(T, PersonId), Violations> {
+    let mut found = Violations::default();
+    let actor = found.take("actor", actor(&given.actor));
+    let person = given.person_id.as_ref().map(person_id);
+    let person = required(&mut found, "person_id", person);
+    found.finish(actor.zip(person))
+}
+
 /// Remarks come with what is given back, and with nothing else.
 fn remarks(
     given: &[pb::Remark],
-    action: Option<ApplicationAction>,
+    needed: Option<bool>,
     found: &mut Violations,
 ) -> Option<Vec<Remark>> {
-    let needed = action.map(ApplicationAction::needs_remarks);
     match (needed, given.is_empty()) {
         (Some(true), true) => found.push("remarks", Reason::FieldRequired),
         (Some(false), false) => found.push("remarks", Reason::FieldFormat),
@@ -362,6 +383,14 @@ fn remarks(
     });
     // All of them, so that every violation is found.
     remarks.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The contract's form of a remark.
+pub(super) fn remark_to_pb(remark: &Remark) -> pb::Remark {
+    pb::Remark {
+        field: remark.field.clone(),
+        text: remark.text.as_str().to_owned(),
+    }
 }
 
 /// Reads a correction of a certificate.

@@ -12,6 +12,7 @@ use gavah_domain::{PersonId, Reason, Violations};
 use gavah_store::{PageKey, Paper, StoredApplication, StoredCertificate, StoredStep};
 use uuid::Uuid;
 
+use super::application::remark_to_pb;
 use super::attachment::{attachments, attachments_to_pb};
 use super::enums::{from_pb, to_pb};
 use super::head::{Head, open};
@@ -389,22 +390,13 @@ fn paper_to_pb(paper: &Paper) -> pb::ExistingDocument {
 }
 
 fn step_to_pb(step: &StoredStep) -> pb::StateChange {
-    // Only callers are named: what the service did by itself nobody did.
-    let caller = Some(&step.actor).filter(|actor| actor.starts_with("callers/"));
     pb::StateChange {
         state: to_pb(step.state),
         change_time: Some(instant_to_pb(step.change_time)),
-        actor: caller.cloned().unwrap_or_default(),
+        actor: step.caller().to_owned(),
         decider: step.decider.clone(),
         reason: step.reason.clone(),
-        remarks: step
-            .remarks
-            .iter()
-            .map(|remark| pb::Remark {
-                field: remark.field.clone(),
-                text: remark.text.as_str().to_owned(),
-            })
-            .collect(),
+        remarks: step.remarks.iter().map(remark_to_pb).collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Validity codes.
 
 use gavah_api::v1 as pb;
+use gavah_domain::attachment::FileDigest;
 use gavah_domain::caller::ExpertCode;
 use gavah_domain::document::DocumentState;
 use gavah_domain::institution::InstitutionCode;
@@ -25,7 +26,7 @@ use super::{Known, check_rules, identity, required, settle, silent_debug, text, 
 use crate::error::AppError;
 
 /// Greatest length of a statement's version, in characters.
-const STATEMENT_VERSION_MAX_CHARS: usize = 32;
+pub(super) const STATEMENT_VERSION_MAX_CHARS: usize = 32;
 
 /// A request for a validity code.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +35,19 @@ pub struct IssueCodeInput {
     pub head: Head,
     /// The row's number in a run.
     pub row: Option<u32>,
+    /// What the code is asked for.
+    pub facts: CodeFacts,
+    /// The expert who attests.
+    pub expert: ExpertName,
+    /// Version of the statement.
+    pub statement_version: String,
+    /// When it was made, at most five minutes ahead of the service's clock.
+    pub attest_time: Timestamp,
+}
+
+/// What a code is asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CodeFacts {
     /// The student.
     pub subject: Subject,
     /// The programme, with its institution's registered code.
@@ -46,21 +60,24 @@ pub struct IssueCodeInput {
     pub double_major_declared: bool,
     /// The caller's own reference; may be empty.
     pub external_ref: String,
-    /// The expert who attests.
-    pub expert: ExpertName,
-    /// Version of the statement.
-    pub statement_version: String,
-    /// When it was made, at most five minutes ahead of the service's clock.
-    pub attest_time: Timestamp,
 }
 
-/// A previous level with the code said to prove it.
+/// A previous level with what is said to prove it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PriorClaim {
     /// The level.
     pub level: DegreeLevel,
+    /// What proves it.
+    pub proof: Proof,
+}
+
+/// What is said to prove a level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
     /// The code of that level's document.
-    pub code: ValidityCode,
+    Code(ValidityCode),
+    /// A file that somebody looks at.
+    File(FileDigest),
 }
 
 /// An expert as named in a call. That the expert is of the institution of the
@@ -96,7 +113,9 @@ pub struct ListCodesInput {
 silent_debug!(
     IssueCodeInput,
     CorrectCodeInput,
+    CodeFacts,
     PriorClaim,
+    Proof,
     ExpertName,
     ListCodesInput
 );
@@ -222,25 +241,18 @@ fn issue(
     request: &pb::IssueValidityCodeRequest,
     known: &Known<'_>,
 ) -> Result<IssueCodeInput, AppError> {
-    let today = known.today();
     let mut found = Violations::default();
-    let subject = request
-        .subject
-        .as_ref()
-        .map(|given| identity::subject(given, today));
-    let subject = required(&mut found, "subject", subject);
-    let program = request.program.as_ref().map(|given| program(given, known));
-    let program = required(&mut found, "program", program);
-    let kind = from_pb(request.document_kind);
-    let kind = found.take("document_kind", kind.ok_or(Reason::FieldRequired));
-    let facts = document(request.document.as_ref(), kind, today);
-    let facts = found.take_nested("document", facts);
-    let priors = if too_many(&annotated, "prior_qualifications") {
-        Vec::new()
-    } else {
-        priors(&request.prior_qualifications, &mut found)
+    let said = Said {
+        subject: request.subject.as_ref(),
+        program: request.program.as_ref(),
+        document_kind: request.document_kind,
+        document: request.document.as_ref(),
+        priors: &request.prior_qualifications,
+        double_major_declared: request.double_major_declared,
+        external_ref: &request.external_ref,
+        files_prove: false,
     };
-    let external_ref = found.take("external_ref", parse_external_ref(&request.external_ref));
+    let facts = said.read(known, &annotated, &mut found);
     let attestation = request
         .attestation
         .as_ref()
@@ -248,18 +260,14 @@ fn issue(
     let attestation = required(&mut found, "attestation", attestation);
     let input = (|| {
         let (expert, statement_version, attest_time) = attestation?;
-        let program = program?;
-        let registered = program.registered;
+        let Named {
+            value: facts,
+            registered,
+        } = facts?;
         let input = IssueCodeInput {
             head: head?,
             row: None,
-            subject: subject?,
-            program: program.value,
-            // Without a kind there is a violation, and no input.
-            document: kind.and(facts)?,
-            priors,
-            double_major_declared: request.double_major_declared,
-            external_ref: external_ref?,
+            facts,
             expert,
             statement_version,
             attest_time,
@@ -270,6 +278,57 @@ fn issue(
         })
     })();
     Ok(settle(annotated, found, input)?.registered()?)
+}
+
+/// What a message says of the code asked for.
+pub(super) struct Said<'a> {
+    pub(super) subject: Option<&'a pb::Subject>,
+    pub(super) program: Option<&'a pb::Program>,
+    pub(super) document_kind: i32,
+    pub(super) document: Option<&'a pb::Document>,
+    pub(super) priors: &'a [pb::PriorQualification],
+    pub(super) double_major_declared: bool,
+    pub(super) external_ref: &'a str,
+    /// Whether a previous level may be proven by a file.
+    pub(super) files_prove: bool,
+}
+
+impl Said<'_> {
+    pub(super) fn read(
+        &self,
+        known: &Known<'_>,
+        annotated: &Violations,
+        found: &mut Violations,
+    ) -> Option<Named<CodeFacts>> {
+        let today = known.today();
+        let subject = self.subject.map(|given| identity::subject(given, today));
+        let subject = required(found, "subject", subject);
+        let program = self.program.map(|given| program(given, known));
+        let program = required(found, "program", program);
+        let kind = from_pb(self.document_kind);
+        let kind = found.take("document_kind", kind.ok_or(Reason::FieldRequired));
+        let facts = document(self.document, kind, today);
+        let facts = found.take_nested("document", facts);
+        let priors = if too_many(annotated, "prior_qualifications") {
+            Vec::new()
+        } else {
+            priors(self.priors, self.files_prove, found)
+        };
+        let external_ref = found.take("external_ref", parse_external_ref(self.external_ref));
+        let program = program?;
+        Some(Named {
+            registered: program.registered,
+            value: CodeFacts {
+                subject: subject?,
+                program: program.value,
+                // Without a kind there is a violation, and no input.
+                document: kind.and(facts)?,
+                priors,
+                double_major_declared: self.double_major_declared,
+                external_ref: external_ref?,
+            },
+        })
+    }
 }
 
 /// The document is judged whatever its kind, so that everything is told at once.
@@ -292,19 +351,34 @@ pub(super) fn document(
     DocumentFacts::parse(input, today)
 }
 
-fn priors(given: &[pb::PriorQualification], found: &mut Violations) -> Vec<PriorClaim> {
+fn priors(
+    given: &[pb::PriorQualification],
+    files_prove: bool,
+    found: &mut Violations,
+) -> Vec<PriorClaim> {
     let mut priors = Vec::new();
     for (index, prior) in given.iter().enumerate() {
         let path = format!("prior_qualifications[{index}]");
         let level = from_pb(prior.degree_level).ok_or(Reason::FieldRequired);
         let level = found.take(&format!("{path}.degree_level"), level);
-        let code = ValidityCode::parse(&prior.validity_code).or(Err(Reason::FieldFormat));
-        let code = found.take(&format!("{path}.validity_code"), code);
-        priors.extend(
-            level
-                .zip(code)
-                .map(|(level, code)| PriorClaim { level, code }),
-        );
+        let proof = if prior.attachment.is_empty() {
+            let code = match prior.validity_code.as_str() {
+                "" => Err(Reason::FieldRequired),
+                code => ValidityCode::parse(code).or(Err(Reason::FieldFormat)),
+            };
+            let code = found.take(&format!("{path}.validity_code"), code);
+            code.map(Proof::Code)
+        } else {
+            // One of the two, and a file only where somebody looks at it.
+            let file = match files_prove && prior.validity_code.is_empty() {
+                true => names::parse_attachment(&prior.attachment),
+                false => Err(Reason::FieldFormat),
+            };
+            let file = found.take(&format!("{path}.attachment"), file);
+            file.map(Proof::File)
+        };
+        let claim = level.zip(proof);
+        priors.extend(claim.map(|(level, proof)| PriorClaim { level, proof }));
     }
     priors
 }

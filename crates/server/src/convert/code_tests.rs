@@ -25,6 +25,7 @@ fn request() -> pb::IssueValidityCodeRequest {
         prior_qualifications: vec![pb::PriorQualification {
             degree_level: pb::DegreeLevel::BachelorContinuous.into(),
             validity_code: "۱۲۳۴ 5678-9012 3456 7888".to_owned(),
+            attachment: String::new(),
         }],
         double_major_declared: true,
         external_ref: " ref/1 ".to_owned(),
@@ -50,6 +51,7 @@ fn every_wrong_field_of_a_request_for_a_code_is_told_at_once() {
     let prior = |degree_level, code: &str| pb::PriorQualification {
         degree_level,
         validity_code: code.to_owned(),
+        attachment: String::new(),
     };
     let broken = pb::IssueValidityCodeRequest {
         request_id: "1".to_owned(),
@@ -165,6 +167,7 @@ fn more_than_ten_prior_qualifications_are_too_many() {
     let prior = pb::PriorQualification {
         degree_level: 1,
         validity_code: "1".to_owned(),
+        attachment: String::new(),
     };
     given.prior_qualifications = vec![prior; 11];
     assert_eq!(
@@ -201,20 +204,23 @@ fn an_unknown_institution_looks_like_a_strangers_and_only_when_nothing_else_is_w
 fn a_request_for_a_code_becomes_domain_values() {
     let input = issue(request()).unwrap();
     assert_eq!(input.head.request_id.to_string(), ID);
-    assert_eq!(input.subject.person_id.key(), "N:7730942860");
-    assert_eq!(input.program.institution.as_str(), "UT");
-    assert_eq!(input.document.kind, DocumentKind::Degree);
-    assert_eq!(input.document.number.as_deref(), Some("12-الف"));
-    assert_eq!(input.document.gpa_hundredths, Some(1850));
-    let [prior] = input.priors[..] else {
+    assert_eq!(input.facts.subject.person_id.key(), "N:7730942860");
+    assert_eq!(input.facts.program.institution.as_str(), "UT");
+    assert_eq!(input.facts.document.kind, DocumentKind::Degree);
+    assert_eq!(input.facts.document.number.as_deref(), Some("12-الف"));
+    assert_eq!(input.facts.document.gpa_hundredths, Some(1850));
+    let [prior] = input.facts.priors[..] else {
         panic!("one prior qualification")
     };
     assert_eq!(
-        (prior.level, prior.code.as_str()),
-        (DegreeLevel::BachelorContinuous, CODE)
+        (prior.level, prior.proof),
+        (
+            DegreeLevel::BachelorContinuous,
+            Proof::Code(ValidityCode::parse(CODE).unwrap())
+        )
     );
-    assert!(input.double_major_declared);
-    assert_eq!(input.external_ref, "ref/1");
+    assert!(input.facts.double_major_declared);
+    assert_eq!(input.facts.external_ref, "ref/1");
     assert_eq!(input.expert.institution.as_str(), "UT");
     assert_eq!(input.expert.code.as_str(), "E_1");
     assert_eq!(input.statement_version, "v1");
@@ -235,10 +241,10 @@ fn a_document_and_proofs_may_be_left_out() {
     };
     let input = issue(given).unwrap();
     assert_eq!(
-        (input.document.number, input.document.end_date),
+        (input.facts.document.number, input.facts.document.end_date),
         (None, None)
     );
-    assert!(input.priors.is_empty() && input.external_ref.is_empty());
+    assert!(input.facts.priors.is_empty() && input.facts.external_ref.is_empty());
 }
 
 #[test]
@@ -376,11 +382,11 @@ fn a_stored_code_is_shown_as_it_was_asked_for() {
         id: ID.parse().unwrap(),
         code: ValidityCode::parse(CODE).unwrap(),
         content: CodeContent {
-            subject: input.subject,
-            program: input.program,
-            document: input.document,
+            subject: input.facts.subject,
+            program: input.facts.program,
+            document: input.facts.document,
             double_major_declared: true,
-            external_ref: input.external_ref,
+            external_ref: input.facts.external_ref,
             attestation: Attestation {
                 expert_code: "E_1".to_owned(),
                 statement_version: "v1".to_owned(),

@@ -97,6 +97,7 @@ twins! {
     BlockKind = gavah_domain::record::BlockKind,
     CallerClass = gavah_domain::caller::CallerClass,
     CallerState = gavah_domain::caller::CallerState,
+    CodeApplicationState = gavah_domain::code_application::CodeApplicationState,
     DegreeLevel = gavah_domain::program::DegreeLevel,
     DocumentKind = gavah_domain::validity::DocumentKind,
     DocumentState = gavah_domain::document::DocumentState,
@@ -131,9 +132,11 @@ mod tests {
 
     /// Enums of the contract that the domain does not know: what the registry
     /// and the store tell of themselves, and actions of which each body has some.
-    const WITHOUT_TWIN: [&str; 5] = [
+    const WITHOUT_TWIN: [&str; 7] = [
         "ClientCertificateState",
+        "CodeReview",
         "DocumentType",
+        "ExpertDecision",
         "OrganizationDecision",
         "UniversityDecision",
         "UpsertOutcome",

@@ -14,6 +14,7 @@ pub mod audit;
 pub mod certificate;
 pub mod change;
 pub mod code;
+pub mod code_application;
 pub mod enums;
 pub mod feed;
 mod head;

@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub enum Collection {
     /// `validityCodes/{uuid}`.
     ValidityCodes,
+    /// `validityCodeApplications/{uuid}`.
+    ValidityCodeApplications,
     /// `enrollmentRecords/{uuid}`.
     EnrollmentRecords,
     /// `enrollmentCertificates/{uuid}`.
@@ -30,6 +32,7 @@ impl Collection {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ValidityCodes => "validityCodes",
+            Self::ValidityCodeApplications => "validityCodeApplications",
             Self::EnrollmentRecords => "enrollmentRecords",
             Self::EnrollmentCertificates => "enrollmentCertificates",
             Self::EnrollmentCertificateApplications => "enrollmentCertificateApplications",
@@ -267,6 +270,7 @@ mod tests {
             Collection::EnrollmentRecords,
             Collection::EnrollmentCertificates,
             Collection::EnrollmentCertificateApplications,
+            Collection::ValidityCodeApplications,
         ] {
             assert_eq!(collection.parse(&collection.name(id)), Ok(id));
         }

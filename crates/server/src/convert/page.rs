@@ -152,6 +152,7 @@ list_requests! {
     ListEnrollmentCertificatesRequest,
     ListExpertsRequest,
     ListInstitutionsRequest,
+    ListValidityCodeApplicationsRequest,
     ListValidityCodesRequest,
 }
 

@@ -9,9 +9,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::run::Run;
 use super::{Services, reply, split};
+use crate::app::code_applications::{self, Decided};
 use crate::app::{codes, legacy};
 use crate::convert::names::Collection;
-use crate::convert::{change, code, legacy as convert_legacy};
+use crate::convert::{change, code, code_application, legacy as convert_legacy};
 use crate::status::row_status;
 
 #[tonic::async_trait]
@@ -55,6 +56,124 @@ impl ValidityCodeService for Services {
         let (call, messages) = split(request)?;
         let run = Run::new(Arc::clone(&self.app));
         self.streams.answer(call, messages, run)
+    }
+
+    async fn create_validity_code_application(
+        &self,
+        request: Request<pb::CreateValidityCodeApplicationRequest>,
+    ) -> Result<Response<pb::CreateValidityCodeApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code_application::create(message, &self.app.known(&call))?;
+            let done = code_applications::create(&self.app, &call, input).await?;
+            let (application, _) = decided(done.as_ref());
+            Ok(pb::CreateValidityCodeApplicationResponse { application })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn resubmit_validity_code_application(
+        &self,
+        request: Request<pb::ResubmitValidityCodeApplicationRequest>,
+    ) -> Result<Response<pb::ResubmitValidityCodeApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code_application::resubmit(message, &self.app.known(&call))?;
+            let done = code_applications::resubmit(&self.app, &call, input).await?;
+            let (application, _) = decided(done.as_ref());
+            Ok(pb::ResubmitValidityCodeApplicationResponse { application })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn cancel_validity_code_application(
+        &self,
+        request: Request<pb::CancelValidityCodeApplicationRequest>,
+    ) -> Result<Response<pb::CancelValidityCodeApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code_application::cancel(message)?;
+            let done = code_applications::cancel(&self.app, &call, input).await?;
+            let (application, _) = decided(done.as_ref());
+            Ok(pb::CancelValidityCodeApplicationResponse { application })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn record_expert_decision(
+        &self,
+        request: Request<pb::RecordExpertDecisionRequest>,
+    ) -> Result<Response<pb::RecordExpertDecisionResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code_application::expert_decision(message, &self.app.known(&call))?;
+            let done = code_applications::decide(&self.app, &call, input).await?;
+            let (application, validity_code) = decided(done.as_ref());
+            Ok(pb::RecordExpertDecisionResponse {
+                application,
+                validity_code,
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn record_code_review(
+        &self,
+        request: Request<pb::RecordCodeReviewRequest>,
+    ) -> Result<Response<pb::RecordCodeReviewResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code_application::review(message)?;
+            let done = code_applications::decide(&self.app, &call, input).await?;
+            let (application, validity_code) = decided(done.as_ref());
+            Ok(pb::RecordCodeReviewResponse {
+                application,
+                validity_code,
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn get_validity_code_application(
+        &self,
+        request: Request<pb::GetValidityCodeApplicationRequest>,
+    ) -> Result<Response<pb::GetValidityCodeApplicationResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let id = code_application::get(&message)?;
+            let stored = code_applications::get(&self.app, &call, id).await?;
+            let application = Some(code_application::application_to_pb(&stored));
+            Ok(pb::GetValidityCodeApplicationResponse { application })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
+    async fn list_validity_code_applications(
+        &self,
+        request: Request<pb::ListValidityCodeApplicationsRequest>,
+    ) -> Result<Response<pb::ListValidityCodeApplicationsResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = code_application::list(message, &self.app.known(&call))?;
+            let rows = code_applications::list(&self.app, &call, &input).await?;
+            let (rows, next_page_token) = input.page.cut(rows, code_application::application_place);
+            let applications = rows
+                .iter()
+                .map(code_application::application_to_pb)
+                .collect();
+            Ok(pb::ListValidityCodeApplicationsResponse {
+                applications,
+                next_page_token,
+            })
+        };
+        let result = act.await;
+        reply(&call, result)
     }
 
     async fn batch_import_legacy_codes(
@@ -162,4 +281,16 @@ impl ValidityCodeService for Services {
         let result = act.await;
         reply(&call, result)
     }
+}
+
+/// An application and its code, as far as they are there.
+fn decided(
+    done: Option<&Decided>,
+) -> (
+    Option<pb::ValidityCodeApplication>,
+    Option<pb::ValidityCode>,
+) {
+    let application = done.map(|done| code_application::application_to_pb(&done.application));
+    let issued = done.and_then(|done| done.code.as_ref());
+    (application, issued.map(code::code_to_pb))
 }

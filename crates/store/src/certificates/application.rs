@@ -91,9 +91,9 @@ impl From<&CertificateContent> for ApplicationContent {
 
 /// A state to enter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewStep {
+pub struct NewStep<S = ApplicationState> {
     /// The state.
-    pub state: ApplicationState,
+    pub state: S,
     /// What was done.
     pub action: &'static str,
     /// Whether the service did it by its rules.
@@ -108,10 +108,10 @@ pub struct NewStep {
     pub remarks: Vec<Remark>,
 }
 
-impl NewStep {
+impl<S> NewStep<S> {
     /// A step that the service takes by its rules.
     #[must_use]
-    pub fn by_service(state: ApplicationState, action: &'static str) -> Self {
+    pub fn by_service(state: S, action: &'static str) -> Self {
         Self {
             by_service: true,
             ..Self::by_caller(state, action)
@@ -120,7 +120,7 @@ impl NewStep {
 
     /// A step that the caller takes.
     #[must_use]
-    pub fn by_caller(state: ApplicationState, action: &'static str) -> Self {
+    pub fn by_caller(state: S, action: &'static str) -> Self {
         Self {
             state,
             action,
@@ -379,7 +379,7 @@ pub(super) async fn put_steps(
             decider: Set(step.decider.clone()),
             decider_hash: Set(step.decider_hash.clone()),
             reason: Set(step.reason.clone()),
-            remarks: Set(remarks_json(&step.remarks)?),
+            remarks: Set(to_json(&remarks_to(&step.remarks))?),
         })
     });
     let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
@@ -390,7 +390,7 @@ pub(super) async fn put_steps(
 }
 
 /// The actor of what the service does by its rules.
-const BY_SERVICE: &str = "service/workflow";
+pub(crate) const BY_SERVICE: &str = "service/workflow";
 
 /// One act for each state that is entered.
 fn acts(change: &ApplicationChange, after: ApplicationState) -> Vec<Act> {
@@ -419,25 +419,25 @@ fn acts(change: &ApplicationChange, after: ApplicationState) -> Vec<Act> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RemarkJson {
+pub(crate) struct RemarkJson {
     field: String,
     text: String,
 }
 
-fn remarks_json(remarks: &[Remark]) -> Result<String, StoreError> {
-    let remarks: Vec<_> = remarks
-        .iter()
-        .map(|remark| RemarkJson {
-            field: remark.field.clone(),
-            text: remark.text.as_str().to_owned(),
-        })
-        .collect();
-    to_json(&remarks)
+pub(crate) fn remarks_to(remarks: &[Remark]) -> Vec<RemarkJson> {
+    let json = |remark: &Remark| RemarkJson {
+        field: remark.field.clone(),
+        text: remark.text.as_str().to_owned(),
+    };
+    remarks.iter().map(json).collect()
 }
 
 pub(super) fn remarks_read(stored: &str) -> Result<Vec<Remark>, StoreError> {
-    let remarks: Vec<RemarkJson> = from_json(stored, "application_step.remarks")?;
-    let remarks = remarks.into_iter().map(|remark| {
+    remarks_of(from_json(stored, "application_step.remarks")?)
+}
+
+pub(crate) fn remarks_of(stored: Vec<RemarkJson>) -> Result<Vec<Remark>, StoreError> {
+    let remarks = stored.into_iter().map(|remark| {
         Ok(Remark {
             field: remark.field,
             text: DisplayText::parse(&remark.text, TEXT_MAX)

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::StoredRevocation;
 
 pub use application::{ApplicationChange, ApplicationContent, ApplicationOutcome, NewStep, Paper};
+pub(crate) use application::{BY_SERVICE, RemarkJson, remarks_of, remarks_to};
 pub(crate) use end::end_with_enrollment;
 pub(crate) use rows::{read_application, read_certificate, steps_of};
 
@@ -138,9 +139,9 @@ impl Recorded {
 
 /// One step of an application's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredStep {
+pub struct StoredStep<S = ApplicationState> {
     /// The state entered.
-    pub state: ApplicationState,
+    pub state: S,
     /// When.
     pub change_time: Timestamp,
     /// Resource name of who acted.
@@ -153,6 +154,17 @@ pub struct StoredStep {
     pub reason: String,
     /// What is to be mended.
     pub remarks: Vec<Remark>,
+}
+
+impl<S> StoredStep<S> {
+    /// Resource name of the caller that acted; empty for what the service did by itself.
+    #[must_use]
+    pub fn caller(&self) -> &str {
+        match self.actor.starts_with("callers/") {
+            true => &self.actor,
+            false => "",
+        }
+    }
 }
 
 /// An application as stored.

@@ -33,10 +33,7 @@ impl Store {
         context: &ActContext,
         issue: &IssueCode,
     ) -> Result<Issue<StoredCode>, StoreError> {
-        let issuing = Issuing {
-            context: context.clone(),
-            issue: issue.clone(),
-        };
+        let issuing = Issuing::new(context.clone(), issue.clone());
         self.inner.issuing.ask(self, issuing).await
     }
 
@@ -94,10 +91,7 @@ impl Store {
         version: i64,
         right: &IssueCode,
     ) -> Result<Correction<StoredCode>, StoreError> {
-        let issuing = Issuing {
-            context: context.clone(),
-            issue: right.clone(),
-        };
+        let issuing = Issuing::new(context.clone(), right.clone());
         let issuing = &issuing;
         self.run_tx("correct_code", |tx, _| {
             Box::pin(async move {
@@ -294,7 +288,7 @@ async fn active_experts(
 
 /// Inserts the codes that no constraint forbids: the ids of those, and who holds
 /// the keys of the others. An expired code no longer holds its key.
-async fn insert(
+pub(super) async fn insert(
     tx: &DatabaseTransaction,
     open: &[&Issuing],
 ) -> Result<(HashSet<Uuid>, HashMap<String, Uuid>), StoreError> {
@@ -382,6 +376,10 @@ async fn give_up_keys(tx: &DatabaseTransaction, of: &HashSet<Uuid>) -> Result<()
 }
 
 impl Issuing {
+    pub(super) fn new(context: ActContext, issue: IssueCode) -> Self {
+        Self { context, issue }
+    }
+
     /// Institution and code of the expert who attests.
     fn expert(&self) -> (String, String) {
         let content = &self.issue.content;
@@ -391,7 +389,7 @@ impl Issuing {
         )
     }
 
-    fn act(&self) -> Act {
+    pub(super) fn act(&self) -> Act {
         let (institution_code, expert) = self.expert();
         Act {
             resource: name(self.issue.id),
@@ -409,7 +407,7 @@ impl Issuing {
     }
 }
 
-fn fresh(issue: &IssueCode) -> StoredCode {
+pub(super) fn fresh(issue: &IssueCode) -> StoredCode {
     StoredCode {
         id: issue.id,
         code: issue.code,

@@ -1,5 +1,6 @@
 //! Validity codes: issuing, reading, life cycle.
 
+mod application;
 mod change;
 mod issue;
 mod rows;
@@ -16,6 +17,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub(crate) use application::read_code_application;
+pub use application::{
+    CodeApplicationChange, CodeApplicationContent, CodeApplicationOutcome, PriorGround,
+    StoredCodeApplication,
+};
 pub(crate) use issue::Issuing;
 pub(crate) use rows::{read_row, revocation_json, revocation_read};
 

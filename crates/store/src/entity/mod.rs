@@ -12,6 +12,7 @@ pub mod caller;
 pub mod certificate_application;
 pub mod change_event;
 pub mod client_certificate;
+pub mod code_application;
 pub mod enrollment_certificate;
 pub mod enrollment_event;
 pub mod enrollment_record;

@@ -17,6 +17,7 @@ mod m0006_lookup_budgets;
 mod m0007_incidents;
 mod m0008_legacy_codes;
 mod m0009_attachments;
+mod m0010_code_applications;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_incidents::Migration),
             Box::new(m0008_legacy_codes::Migration),
             Box::new(m0009_attachments::Migration),
+            Box::new(m0010_code_applications::Migration),
         ]
     }
 }

@@ -117,6 +117,11 @@ fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
     wrong.unless(rules.auto_confirm || rules.university_review, || {
         format!("{at}.rules.auto_confirm")
     });
+    // What the Organization reviews of codes was handed in as an application.
+    let reviews_codes = service == Ok(ServiceKind::ValidityCode) && rules.organization_review;
+    wrong.unless(!reviews_codes || rules.university_review, || {
+        format!("{at}.rules.organization_review")
+    });
     wrong.unless(rules.organization_review_percent <= 100, || {
         format!("{at}.rules.organization_review_percent")
     });

@@ -17,13 +17,13 @@ use gavah_store::{ApplicationChange, ApplicationContent, NewStep};
 use jiff::Timestamp;
 use tracing::Instrument;
 
-use super::attachments::may_attach;
+use super::attachments::{complete, may_attach};
 use super::{App, Terms, context, earlier, free, terms};
 use crate::call::Call;
 use crate::convert::certificate::CreateApplicationInput;
 use crate::error::AppError;
 use issue::{For, issue, stands_for};
-use prepare::{Ground, Prepared, Voucher, complete, open_key, prepare, source};
+use prepare::{Ground, Prepared, Voucher, open_key, prepare, source};
 use stages::{Onward, Staged, handed_in};
 
 pub use issue::Issued;
@@ -147,7 +147,7 @@ async fn begin(
     workflow.id.clone_into(&mut asked.workflow_version);
     may_attach(app, call, &asked.attachments, &[]).await?;
     if !input.draft {
-        complete(workflow, &asked)?;
+        complete(workflow, asked.request_type.as_str(), &asked.attachments)?;
     }
     let source = source(app, call, &asked, now).await?;
     let key = open_key(&asked);

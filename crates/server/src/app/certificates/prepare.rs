@@ -142,25 +142,6 @@ pub(super) async fn prepare(
     })
 }
 
-/// Whether an application comes with the files that the workflow requires.
-///
-/// # Errors
-///
-/// ATTACHMENT_REQUIRED with the missing kinds.
-pub(super) fn complete(
-    workflow: &WorkflowVersion,
-    asked: &ApplicationContent,
-) -> Result<(), AppError> {
-    let missing = workflow.missing_attachments(asked.request_type.as_str(), &asked.attachments);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing: Vec<_> = missing.iter().map(|kind| kind.as_str()).collect();
-    Err(Refusal::new(Reason::AttachmentRequired)
-        .with("missing_kinds", missing.join(","))
-        .into())
-}
-
 /// The first reason, with the others beside it.
 fn refuse_all(reasons: &[Reason]) -> Result<(), AppError> {
     let Some((first, others)) = reasons.split_first() else {

@@ -10,22 +10,17 @@ use gavah_store::{
     ActContext, ApplicationChange, ApplicationContent, ApplicationOutcome, NewStep,
     StoredApplication, StoredCertificate,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::issue::{For, Issued, issue, open_exists, stands_for};
-use super::prepare::{
-    Ground, Prepared, Voucher, complete, may_be_reviewed, open_key, prepare, source,
-};
+use super::prepare::{Ground, Prepared, Voucher, may_be_reviewed, open_key, prepare, source};
 use super::{rules, to_the_end};
-use crate::app::attachments::may_attach;
-use crate::app::{App, context, earlier, may_read, not_paused};
+use crate::app::attachments::{complete, may_attach};
+use crate::app::{App, PAY_WITHIN, context, earlier, lot, may_read, not_paused};
 use crate::call::Call;
 use crate::convert::Head;
 use crate::convert::application::{ActInput, Actor, DecisionInput, UpdateInput};
 use crate::error::{AppError, Refusal};
-
-/// How long an approved application waits for its payment.
-const PAY_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 
 /// How often a change is tried anew when the application moved under it.
 const TRIES: usize = 4;
@@ -193,19 +188,6 @@ fn approved(
         ),
         issue: None,
     })
-}
-
-/// A number below a hundred, each as likely as any other.
-fn lot(app: &App) -> Result<u8, AppError> {
-    loop {
-        let mut byte = [0];
-        app.entropy
-            .fill(&mut byte)
-            .map_err(|_| AppError::Internal("no randomness for a lot"))?;
-        if byte[0] < 200 {
-            return Ok(byte[0] % 100);
-        }
-    }
 }
 
 /// What somebody does to an application.
@@ -442,7 +424,11 @@ async fn plan(
             content.quote.get_or_insert(quote);
             let source = source(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;
-            complete(workflow, &content)?;
+            complete(
+                workflow,
+                content.request_type.as_str(),
+                &content.attachments,
+            )?;
             onward = handed_in(app, call, &content, workflow, source.as_ref(), now).await?;
         }
         ApplicationAction::Confirm | ApplicationAction::Approve => {

@@ -1,0 +1,46 @@
+//! An application for a validity code; `content` and `history` are JSON. `open_key` is set while the application is open and unique among open ones.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `code_application`.
+#[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "code_application")]
+pub struct Model {
+    /// Id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Institution code.
+    pub institution_code: String,
+    /// Key of the person.
+    pub person_key: String,
+    /// Uniqueness key while open.
+    pub open_key: Option<String>,
+    /// State.
+    pub state: String,
+    /// What it says, JSON.
+    pub content: String,
+    /// The states it entered, JSON.
+    pub history: String,
+    /// The code, once issued.
+    pub code_id: Option<Uuid>,
+    /// Until when it can be paid, UTC microseconds; set while it waits for that.
+    pub pay_until: Option<i64>,
+    /// Created, UTC microseconds.
+    pub create_time: i64,
+    /// Last changed, UTC microseconds.
+    pub update_time: i64,
+    /// Counts the changes of the row; the etag.
+    pub version: i64,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("code_application::Model(…)")
+    }
+}
+
+/// No relation is followed by the object mapper.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

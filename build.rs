@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -16,6 +16,7 @@ const FILES: [&str; 10] = [
     "gavah/v1/audit_service.proto",
     "gavah/v1/incident_service.proto",
     "gavah/v1/attachment_service.proto",
+    "gavah/v1/issuance_job_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -210,7 +210,7 @@ async fn an_application_opens_its_files_to_its_institution_alone(world: &mut Wor
         .update_enrollment_certificate_application(attach)
         .await;
     let changed = changed.unwrap().application.unwrap();
-    assert_eq!(changed.attachments, [photo.clone()]);
+    assert_eq!(changed.attachments, std::slice::from_ref(&photo));
     for (kind, may) in [
         (CallerKind::University, true),
         (CallerKind::Organization, true),

@@ -47,6 +47,7 @@ mod fields;
 mod harness;
 mod health;
 mod identity;
+mod jobs;
 mod legacy;
 mod limits;
 mod matching;

@@ -94,6 +94,11 @@ methods! {
         list_incidents(ListIncidentsRequest) -> ListIncidentsResponse,
         list_issuance_pauses(ListIssuancePausesRequest) -> ListIssuancePausesResponse,
     }
+    jobs {
+        get_issuance_job(GetIssuanceJobRequest) -> GetIssuanceJobResponse,
+        list_issuance_jobs(ListIssuanceJobsRequest) -> ListIssuanceJobsResponse,
+        cancel_issuance_job(CancelIssuanceJobRequest) -> CancelIssuanceJobResponse,
+    }
     changes {
         list_changes(ListChangesRequest) -> ListChangesResponse,
     }

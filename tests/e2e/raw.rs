@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
     "application_step",
     "attachment",
     "attachment_upload",
@@ -96,6 +96,8 @@ const TABLES: [&str; 19] = [
     "expert",
     "incident",
     "institution",
+    "issuance_job",
+    "issuance_job_row",
     "issuance_pause",
     "request_claim",
     "validity_code",

@@ -44,6 +44,7 @@ heads! {
     BatchImportLegacyCodesRequest,
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
+    CancelIssuanceJobRequest,
     CancelValidityCodeApplicationRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,

@@ -14,7 +14,9 @@ use gavah_api::v1::{
     change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
-    incident_service_client::IncidentServiceClient, registry_service_client::RegistryServiceClient,
+    incident_service_client::IncidentServiceClient,
+    issuance_job_service_client::IssuanceJobServiceClient,
+    registry_service_client::RegistryServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
@@ -25,8 +27,10 @@ use crate::trace::TRACEPARENT;
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// Streams that last as long as both sides have something to say: the time of a call is none for them.
-const LASTING: [&str; 3] = [
+const LASTING: [&str; 5] = [
     "/gavah.v1.ChangeService/WatchChanges",
+    "/gavah.v1.IssuanceJobService/DownloadIssuanceJobResult",
+    "/gavah.v1.IssuanceJobService/SubmitIssuanceJob",
     "/gavah.v1.ValidationService/StreamValidateCodes",
     "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes",
 ];
@@ -80,6 +84,11 @@ impl Channel {
     /// What the organization does when something has gone wrong.
     pub fn incidents(&self) -> IncidentServiceClient<Channel> {
         IncidentServiceClient::new(self.clone())
+    }
+
+    /// Jobs that issue validity codes from a file.
+    pub fn jobs(&self) -> IssuanceJobServiceClient<Channel> {
+        IssuanceJobServiceClient::new(self.clone())
     }
 
     /// The change feed.

@@ -14,7 +14,9 @@ use gavah_api::v1::{
     change_service_client::ChangeServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
-    incident_service_client::IncidentServiceClient, registry_service_client::RegistryServiceClient,
+    incident_service_client::IncidentServiceClient,
+    issuance_job_service_client::IssuanceJobServiceClient,
+    registry_service_client::RegistryServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
@@ -183,6 +185,11 @@ impl Client {
     /// Pauses of issuing, with deadline and trace context but without repetition.
     pub fn incidents(&self) -> IncidentServiceClient<Channel> {
         self.once().incidents()
+    }
+
+    /// Jobs, with deadline, but for what lasts, and trace context, but without repetition.
+    pub fn jobs(&self) -> IssuanceJobServiceClient<Channel> {
+        self.once().jobs()
     }
 
     /// The change feed, with trace context but without repetition; reading a part has a deadline.

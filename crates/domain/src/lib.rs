@@ -17,6 +17,7 @@ pub mod enums;
 pub mod identity;
 pub mod incident;
 pub mod institution;
+pub mod job;
 pub mod matching;
 pub mod money;
 pub mod program;

@@ -283,6 +283,10 @@ reasons! {
             en: "caller's daily budget of lookups is used up",
             fa: "سهمیهٔ روزانهٔ استعلام این سامانه به پایان رسیده است",
             remedy: "Find out why so many codes or persons were guessed wrong; the budget begins anew the next day in Tehran.";
+        TooManyJobs = "TOO_MANY_JOBS",
+            en: "caller has too many jobs that have not ended",
+            fa: "شمار کارهای پایان‌نیافتهٔ این سامانه از حد مجاز بیشتر است",
+            remedy: "Wait until one of the caller's jobs has ended, or cancel one.";
         MessageTooLarge = "MESSAGE_TOO_LARGE",
             en: "message is larger than allowed",
             fa: "حجم پیام از حد مجاز بیشتر است",

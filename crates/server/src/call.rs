@@ -1,5 +1,6 @@
 //! What is known of one call.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use opentelemetry::TraceId;
@@ -11,14 +12,12 @@ use gavah_store::Snapshot;
 use crate::layers::Standing;
 use crate::transport::Peer;
 
-/// One authenticated and permitted call. Made only by the authentication layer, which puts it into the extensions of
-/// the request: a handler that finds none was reached around that layer.
+/// Who acts, by which method and on which registry: all that the use cases know of a call. A job acts so for the
+/// caller that submitted it, when its connection is long gone.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct Acting {
     /// Who calls.
     pub caller: Arc<Caller>,
-    /// The connection's other end.
-    pub peer: Arc<Peer>,
     /// Path of the method, as in the policy: `/gavah.v1.ValidationService/ValidateCode`.
     pub method: &'static str,
     /// When the answer must be ready.
@@ -27,6 +26,24 @@ pub struct Call {
     pub trace_id: TraceId,
     /// The registry at the time of the call: all decisions of one call are made on one version of it.
     pub snapshot: Arc<Snapshot>,
+}
+
+/// One authenticated and permitted call. Made only by the authentication layer, which puts it into the extensions of
+/// the request: a handler that finds none was reached around that layer.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who acts.
+    pub acting: Acting,
+    /// The connection's other end.
+    pub peer: Arc<Peer>,
     /// For a call that lasts: whether it may go on.
     pub standing: Standing,
+}
+
+impl Deref for Call {
+    type Target = Acting;
+
+    fn deref(&self) -> &Acting {
+        &self.acting
+    }
 }

@@ -10,6 +10,7 @@ pub mod call;
 pub mod config;
 pub mod convert;
 pub mod error;
+mod jobs;
 pub mod layers;
 pub mod policy;
 pub mod probes;

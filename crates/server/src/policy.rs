@@ -61,6 +61,11 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.IncidentService/ProposeRevocation", OFFICERS),
     ("/gavah.v1.IncidentService/ResumeIssuance", OFFICERS),
     ("/gavah.v1.IncidentService/WithdrawRevocation", OFFICERS),
+    ("/gavah.v1.IssuanceJobService/CancelIssuanceJob", INSTITUTIONS),
+    ("/gavah.v1.IssuanceJobService/DownloadIssuanceJobResult", INSTITUTIONS),
+    ("/gavah.v1.IssuanceJobService/GetIssuanceJob", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.IssuanceJobService/ListIssuanceJobs", INSTITUTIONS_AND_OVERSIGHT),
+    ("/gavah.v1.IssuanceJobService/SubmitIssuanceJob", INSTITUTIONS),
     ("/gavah.v1.RegistryService/AddClientCertificate", OFFICERS),
     ("/gavah.v1.RegistryService/CreateCaller", OFFICERS),
     ("/gavah.v1.RegistryService/CreateExpert", OFFICERS),
@@ -166,7 +171,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 66 + 4);
+        assert_eq!(listed.len(), 71 + 4);
     }
 
     #[test]
@@ -262,8 +267,10 @@ mod tests {
             "ListEnrollmentCertificates",
         ];
         let read_codes = [
+            "GetIssuanceJob",
             "GetValidityCode",
             "GetValidityCodeApplication",
+            "ListIssuanceJobs",
             "ListValidityCodeApplications",
             "ListValidityCodes",
         ];
@@ -276,9 +283,11 @@ mod tests {
         ];
         let institution = [
             "BatchUpsertEnrollmentRecords",
+            "CancelIssuanceJob",
             "CancelValidityCodeApplication",
             "CorrectValidityCode",
             "CreateValidityCodeApplication",
+            "DownloadIssuanceJobResult",
             "GetEnrollmentRecord",
             "IssueValidityCode",
             "ListExperts",
@@ -287,6 +296,7 @@ mod tests {
             "ReportEnrollmentEvent",
             "ResubmitValidityCodeApplication",
             "StreamIssueValidityCodes",
+            "SubmitIssuanceJob",
             "UpsertEnrollmentRecord",
         ];
         let oversee = [

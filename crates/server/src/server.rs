@@ -25,6 +25,7 @@ use crate::app::budgets::Budgets;
 use crate::app::feed::FeedEnd;
 use crate::app::remembered::Remembered;
 use crate::config::Config;
+use crate::jobs::work_through_jobs;
 use crate::layers::{AuthLayer, DeadlineLayer, Deadlines, Draining, OuterLayer, Sampling};
 use crate::probes::{Probes, Readiness};
 use crate::registry_watch::Registry;
@@ -37,7 +38,7 @@ use crate::tasks::{
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     "",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
@@ -45,6 +46,7 @@ const SERVICES: [&str; 10] = [
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.IncidentService",
+    "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",
@@ -263,6 +265,10 @@ impl Server {
             tasks_running.clone(),
         ));
         tasks.spawn(sweep_attachments(
+            Arc::clone(&self.app),
+            tasks_running.clone(),
+        ));
+        tasks.spawn(work_through_jobs(
             Arc::clone(&self.app),
             tasks_running.clone(),
         ));

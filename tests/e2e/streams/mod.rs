@@ -159,7 +159,7 @@ pub(crate) fn row_refused(
 }
 
 /// A row's error, read as that of a call.
-fn failure(status: &tonic_types::Status) -> Failure {
+pub(crate) fn failure(status: &tonic_types::Status) -> Failure {
     let details = prost::Message::encode_to_vec(status).into();
     let code = Code::from_i32(status.code);
     Failure::of(&tonic::Status::with_details(

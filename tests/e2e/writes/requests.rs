@@ -523,6 +523,15 @@ pub(super) async fn of_code_applications(world: &mut World) -> Vec<Write> {
     let service = "ValidityCodeService";
     vec![
         Write::new(
+            "IssuanceJobService/CancelIssuanceJob",
+            University,
+            pb::CancelIssuanceJobRequest {
+                name: crate::jobs::at_work(world).await,
+                ..Default::default()
+            },
+            |request| request.etag = "1".to_owned(),
+        ),
+        Write::new(
             &format!("{service}/CreateValidityCodeApplication"),
             University,
             create(world),

@@ -12,13 +12,14 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.IncidentService",
+    "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",

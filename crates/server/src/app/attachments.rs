@@ -9,7 +9,7 @@ use gavah_store::{ActContext, StoredAttachment};
 use jiff::SignedDuration;
 
 use super::{App, actor, may_read};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::names;
 use crate::error::{AppError, Refusal};
 
@@ -52,7 +52,7 @@ fn fitting(media_type: MediaType, bytes: usize) -> Result<(), AppError> {
 /// ATTACHMENT_TYPE, CONCURRENT_UPDATE, STORE_UNAVAILABLE; [`AppError::Store`].
 pub async fn keep(
     app: &App,
-    call: &Call,
+    call: &Acting,
     incoming: Incoming,
 ) -> Result<StoredAttachment, AppError> {
     let bytes = Bytes::from(incoming.0);
@@ -80,7 +80,7 @@ pub async fn keep(
 /// [`AppError::Store`].
 pub async fn read(
     app: &App,
-    call: &Call,
+    call: &Acting,
     file: FileDigest,
 ) -> Result<(StoredAttachment, Bytes), AppError> {
     let store = app.store_for(call);
@@ -94,7 +94,7 @@ pub async fn read(
     Ok((stored, bytes))
 }
 
-fn entitled(call: &Call, stored: &StoredAttachment) -> bool {
+fn entitled(call: &Acting, stored: &StoredAttachment) -> bool {
     let mut institutions = stored.institutions.iter();
     stored.uploaders.contains(&actor(call))
         || institutions.any(|code| {
@@ -110,7 +110,7 @@ fn entitled(call: &Call, stored: &StoredAttachment) -> bool {
 /// RESOURCE_NOT_FOUND with the name of the first that it may not; [`AppError::Store`].
 pub(super) async fn may_attach(
     app: &App,
-    call: &Call,
+    call: &Acting,
     attachments: &[Attachment],
     already: &[Attachment],
 ) -> Result<(), AppError> {
@@ -152,7 +152,7 @@ fn missing(file: FileDigest) -> AppError {
 }
 
 /// An act without a retry key: the same bytes are the same file.
-fn of_call(app: &App, call: &Call) -> ActContext {
+fn of_call(app: &App, call: &Acting) -> ActContext {
     ActContext {
         actor: actor(call),
         now: app.clock.now(),

@@ -4,7 +4,7 @@ use gavah_store::{AuditFilter, ChainedEntry, FeedPage};
 
 use super::App;
 use super::feed::within;
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::audit::ListAuditInput;
 use crate::error::AppError;
 
@@ -15,7 +15,7 @@ use crate::error::AppError;
 /// PAGE_TOKEN_INVALID when the chain does not reach so far; [`AppError::Store`].
 pub async fn list(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ListAuditInput,
 ) -> Result<FeedPage<ChainedEntry>, AppError> {
     let subject = input.subject.as_ref();

@@ -15,7 +15,7 @@ use gavah_store::{Spending, Spent, StoreError};
 use jiff::Timestamp;
 
 use super::App;
-use crate::call::Call;
+use crate::call::Acting;
 use crate::config::BudgetsConfig;
 use crate::error::{AppError, Refusal};
 
@@ -73,7 +73,7 @@ impl Budgets {
     /// # Errors
     ///
     /// NEGATIVE_LOOKUPS with the limit, until the next day in Tehran.
-    pub(super) fn check(&self, call: &Call, now: Timestamp) -> Result<(), AppError> {
+    pub(super) fn check(&self, call: &Acting, now: Timestamp) -> Result<(), AppError> {
         let Some(budget) = self.known(call.caller.id.as_str()) else {
             return Ok(());
         };
@@ -110,7 +110,7 @@ impl Budgets {
     pub(super) fn spend<'a>(
         &self,
         app: &App,
-        call: &Call,
+        call: &Acting,
         lookups: impl Iterator<Item = (VerdictReason, Option<&'a PersonId>)>,
         now: Timestamp,
     ) {

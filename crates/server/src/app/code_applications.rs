@@ -19,7 +19,7 @@ use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, pr
 use super::{
     App, PAY_WITHIN, Terms, context, earlier, lot, may_read, not_paused, owned, owns, scope, terms,
 };
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::application::Actor;
 use crate::convert::code::{CodeFacts, Proof};
@@ -86,7 +86,7 @@ struct Onward {
 /// Refusals by the guards; nothing is created then. [`AppError::Store`].
 pub async fn create(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: HandInInput,
 ) -> Result<Option<Decided>, AppError> {
     let now = app.clock.now();
@@ -105,7 +105,7 @@ pub async fn create(
 
 /// What is done to an application.
 enum Deed {
-    Resubmit(ResubmitInput),
+    Resubmit(Box<ResubmitInput>),
     Cancel(CancelInput),
     Decide(CodeDecisionInput),
 }
@@ -117,11 +117,11 @@ enum Deed {
 /// RESOURCE_NOT_FOUND, ETAG_MISMATCH, STATE_TRANSITION_NOT_ALLOWED, and those of [`create`].
 pub async fn resubmit(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ResubmitInput,
 ) -> Result<Option<Decided>, AppError> {
     let (id, head) = (input.id, input.hand_in.head);
-    act(app, call, id, head, &Deed::Resubmit(input)).await
+    act(app, call, id, head, &Deed::Resubmit(Box::new(input))).await
 }
 
 /// Takes an application back; `None` when only checking.
@@ -132,7 +132,7 @@ pub async fn resubmit(
 /// [`AppError::Store`].
 pub async fn cancel(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: CancelInput,
 ) -> Result<Option<Decided>, AppError> {
     let (id, head) = (input.id, input.head);
@@ -148,7 +148,7 @@ pub async fn cancel(
 /// CODE_ALREADY_ISSUED.
 pub async fn decide(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: CodeDecisionInput,
 ) -> Result<Option<Decided>, AppError> {
     let (id, head) = (input.decision.id, input.decision.head);
@@ -158,7 +158,7 @@ pub async fn decide(
 /// What the deed makes of the application as it is.
 async fn plan(
     app: &App,
-    call: &Call,
+    call: &Acting,
     deed: &Deed,
     stored: StoredCodeApplication,
     now: Timestamp,
@@ -193,7 +193,7 @@ async fn plan(
 
 async fn decided(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &CodeDecisionInput,
     stored: StoredCodeApplication,
     now: Timestamp,
@@ -230,7 +230,7 @@ async fn decided(
 /// Everything that is checked when an application is handed in.
 async fn hand_in(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &HandInInput,
     before: Option<StoredCodeApplication>,
     id: Uuid,
@@ -318,7 +318,7 @@ async fn hand_in(
 /// How the claimed levels are proven: by codes that validate now, and by files.
 async fn grounds(
     app: &App,
-    call: &Call,
+    call: &Acting,
     facts: &CodeFacts,
     now: Timestamp,
 ) -> Result<Vec<(DegreeLevel, PriorGround)>, AppError> {
@@ -337,7 +337,7 @@ async fn grounds(
 /// more, as it is now.
 async fn granted(
     app: &App,
-    call: &Call,
+    call: &Acting,
     action: Action,
     stored: &StoredCodeApplication,
     content: &CodeApplicationContent,
@@ -418,7 +418,7 @@ async fn granted(
 /// The codes that proved a level when the application was handed in, and still do.
 async fn still_proven(
     app: &App,
-    call: &Call,
+    call: &Acting,
     content: &CodeApplicationContent,
     now: Timestamp,
 ) -> Result<Vec<PriorProof>, AppError> {
@@ -440,7 +440,7 @@ async fn still_proven(
 }
 
 /// Whether the document has no live code yet.
-async fn free(app: &App, call: &Call, key: &str, now: Timestamp) -> Result<(), AppError> {
+async fn free(app: &App, call: &Acting, key: &str, now: Timestamp) -> Result<(), AppError> {
     match app.store_for(call).live_code(key, now).await? {
         Some(id) => Err(already_issued(id)),
         None => Ok(()),
@@ -464,7 +464,7 @@ fn key(workflow: &WorkflowVersion, content: &CodeApplicationContent) -> String {
 }
 
 fn institution<'a>(
-    call: &'a Call,
+    call: &'a Acting,
     content: &CodeApplicationContent,
 ) -> Result<&'a Institution, AppError> {
     let found = call
@@ -477,7 +477,7 @@ fn institution<'a>(
 
 /// The workflow version that the application began under.
 fn pinned<'a>(
-    call: &'a Call,
+    call: &'a Acting,
     content: &CodeApplicationContent,
 ) -> Result<&'a WorkflowVersion, AppError> {
     let workflow = call.snapshot.workflows.get(&content.workflow_version);
@@ -489,7 +489,7 @@ fn pinned<'a>(
 /// Whether the decider may decide at all, and on this application.
 async fn may_decide(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &CodeDecisionInput,
     stored: &StoredCodeApplication,
 ) -> Result<(), AppError> {
@@ -557,7 +557,7 @@ fn enters(
 /// A change by which an application goes on.
 fn change(
     app: &App,
-    call: &Call,
+    call: &Acting,
     before: StoredCodeApplication,
     content: CodeApplicationContent,
     steps: Vec<NewStep<CodeApplicationState>>,
@@ -593,7 +593,7 @@ impl Settled {
 /// Does what is planned of an application the caller may act on, anew when it moved.
 async fn act(
     app: &App,
-    call: &Call,
+    call: &Acting,
     id: Uuid,
     head: Head,
     deed: &Deed,
@@ -623,7 +623,7 @@ async fn act(
 /// Carries a plan out; `None` when the application has moved since it was read.
 async fn settle(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     head: Head,
     planned: Result<Planned, AppError>,
@@ -671,7 +671,7 @@ async fn settle(
 }
 
 /// What an earlier call with this request_id came to, as it is now.
-async fn stands_for(app: &App, call: &Call, id: Uuid) -> Result<Settled, AppError> {
+async fn stands_for(app: &App, call: &Acting, id: Uuid) -> Result<Settled, AppError> {
     let application = get(app, call, id).await?;
     let code = match application.code_id {
         Some(id) => Some(codes::get(app, call, id).await?),
@@ -685,7 +685,7 @@ async fn stands_for(app: &App, call: &Call, id: Uuid) -> Result<Settled, AppErro
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
-pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredCodeApplication, AppError> {
+pub async fn get(app: &App, call: &Acting, id: Uuid) -> Result<StoredCodeApplication, AppError> {
     let stored = app.store_for(call).code_application(id).await?;
     stored
         .filter(|stored| may_read(call, &stored.content.program.institution))
@@ -700,7 +700,7 @@ pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredCodeApplicati
 /// INSTITUTION_NOT_OWNED; [`AppError::Store`].
 pub async fn list(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &ListInput,
 ) -> Result<Vec<StoredCodeApplication>, AppError> {
     let filter = CertificateFilter {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::documents::{change_of, check_change, settle};
 use super::validate::document_of_code;
 use super::{App, actor, context, earlier, free, may_read, owned, owns, scope, terms};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::change::ChangeInput;
 use crate::convert::code::{CodeFacts, CorrectCodeInput, IssueCodeInput, ListCodesInput, Proof};
 use crate::convert::names::Collection;
@@ -38,7 +38,7 @@ pub(super) const DRAWS: usize = 3;
 /// [`AppError::Store`].
 pub async fn issue(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: IssueCodeInput,
 ) -> Result<Option<StoredCode>, AppError> {
     let institution = owned(call, &input.facts.program.institution)?;
@@ -67,7 +67,7 @@ pub async fn issue(
 /// [`issue`].
 pub async fn correct(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: CorrectCodeInput,
 ) -> Result<Option<StoredCode>, AppError> {
     let institution = owned(call, &input.right.facts.program.institution)?;
@@ -129,7 +129,7 @@ fn is_held_by(refusal: &Refusal, id: Uuid) -> bool {
 /// The wrong code, which must be active, and the right one.
 async fn prepare_correction(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &CorrectCodeInput,
     institution: &Institution,
     now: Timestamp,
@@ -162,7 +162,7 @@ async fn prepare_correction(
 /// is not quoted again.
 async fn prepare(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &IssueCodeInput,
     institution: &Institution,
     paid: Option<Quote>,
@@ -275,7 +275,7 @@ pub(super) fn draw(app: &App) -> Result<ValidityCode, AppError> {
 /// the claimed level.
 pub(super) async fn proven(
     app: &App,
-    call: &Call,
+    call: &Acting,
     facts: &CodeFacts,
     now: Timestamp,
 ) -> Result<Vec<PriorProof>, AppError> {
@@ -301,7 +301,7 @@ pub(super) async fn proven(
 
 /// Whether a code validates, now, for this person and level.
 pub(super) fn proves(
-    call: &Call,
+    call: &Acting,
     stored: &StoredCode,
     person: &PersonId,
     level: DegreeLevel,
@@ -313,7 +313,7 @@ pub(super) fn proves(
 }
 
 /// The checks that the transaction would make, without any effect.
-async fn check_free(app: &App, call: &Call, prepared: &IssueCode) -> Result<(), AppError> {
+async fn check_free(app: &App, call: &Acting, prepared: &IssueCode) -> Result<(), AppError> {
     let store = app.store_for(call);
     let content = &prepared.content;
     let institution = content.program.institution.as_str();
@@ -334,7 +334,7 @@ async fn check_free(app: &App, call: &Call, prepared: &IssueCode) -> Result<(), 
 
 async fn record(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     mut prepared: IssueCode,
 ) -> Result<StoredCode, AppError> {
@@ -358,7 +358,7 @@ pub(super) fn already_issued(id: Uuid) -> AppError {
         .into()
 }
 
-async fn read(app: &App, call: &Call, resource: &str) -> Result<StoredCode, AppError> {
+async fn read(app: &App, call: &Acting, resource: &str) -> Result<StoredCode, AppError> {
     let id = Collection::ValidityCodes
         .parse(resource)
         .map_err(|_| AppError::Internal("a claim names no validity code"))?;
@@ -370,7 +370,7 @@ async fn read(app: &App, call: &Call, resource: &str) -> Result<StoredCode, AppE
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
-pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredCode, AppError> {
+pub async fn get(app: &App, call: &Acting, id: Uuid) -> Result<StoredCode, AppError> {
     let stored = app.store_for(call).code(id).await?;
     stored
         .filter(|stored| may_read(call, &stored.content.program.institution))
@@ -385,7 +385,7 @@ pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredCode, AppErro
 /// INSTITUTION_NOT_OWNED; [`AppError::Store`].
 pub async fn list(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &ListCodesInput,
 ) -> Result<Vec<StoredCode>, AppError> {
     let filter = CodeFilter {
@@ -410,7 +410,7 @@ pub async fn list(
 /// REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn change(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ChangeInput,
 ) -> Result<Option<StoredCode>, AppError> {
     let now = app.clock.now();

@@ -6,7 +6,7 @@ use gavah_store::{FeedPage, FeedScope, Scope, StoreError};
 use tokio::sync::watch;
 
 use super::{App, scope};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::error::AppError;
 
 /// Where the feed ends, as far as this node knows: what those wait for who have read
@@ -47,7 +47,7 @@ impl FeedEnd {
 /// # Errors
 ///
 /// PAGE_TOKEN_INVALID when the feed does not reach so far; [`AppError::Store`].
-pub async fn read(app: &App, call: &Call, after: i64, most: u64) -> Result<FeedPage, AppError> {
+pub async fn read(app: &App, call: &Acting, after: i64, most: u64) -> Result<FeedPage, AppError> {
     let scope = visible(call)?;
     let page = app.store_for(call).feed(&scope, after, most).await?;
     within(after, page)
@@ -68,13 +68,13 @@ pub(super) fn within<E>(after: i64, page: FeedPage<E>) -> Result<FeedPage<E>, Ap
 /// # Errors
 ///
 /// [`AppError::Store`].
-pub async fn end(app: &App, call: &Call) -> Result<i64, AppError> {
+pub async fn end(app: &App, call: &Acting) -> Result<i64, AppError> {
     Ok(app.store_for(call).feed_end().await?)
 }
 
 /// Events name resources and hold no personal data: the window, through which every
 /// certificate is asked for, may see those of all certificates.
-fn visible(call: &Call) -> Result<FeedScope, AppError> {
+fn visible(call: &Acting) -> Result<FeedScope, AppError> {
     if call.caller.class == CallerClass::SingleWindow {
         return Ok(FeedScope::Certificates);
     }

@@ -5,7 +5,7 @@ use gavah_store::{Paused, StoredPause};
 
 use super::registry::settle;
 use super::{App, context};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::incident::{PauseInput, ResumeInput};
 use crate::error::AppError;
 
@@ -17,7 +17,7 @@ use crate::error::AppError;
 /// unknown institution, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn pause(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: PauseInput,
 ) -> Result<Option<StoredPause>, AppError> {
     let paused = &input.paused;
@@ -48,7 +48,7 @@ pub async fn pause(
 /// RESOURCE_NOT_FOUND when there is none, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn resume(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ResumeInput,
 ) -> Result<Option<StoredPause>, AppError> {
     let paused = &input.paused;
@@ -67,7 +67,7 @@ pub async fn resume(
     as_it_is(app, call, paused).await.map(Some)
 }
 
-async fn as_it_is(app: &App, call: &Call, paused: &Paused) -> Result<StoredPause, AppError> {
+async fn as_it_is(app: &App, call: &Acting, paused: &Paused) -> Result<StoredPause, AppError> {
     let pause = app.store_for(call).issuance_pause(paused).await?;
     pause.ok_or(AppError::Internal("a pause is missing"))
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::codes::already_issued;
 use super::{App, context};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::legacy::{ImportInput, LegacyInput};
 use crate::error::AppError;
@@ -19,7 +19,7 @@ use crate::error::AppError;
 /// Imports many codes; each row has its own outcome, `None` when only checking.
 pub async fn import(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ImportInput,
 ) -> Vec<Result<Option<StoredCode>, AppError>> {
     let rows = (0..).zip(input.rows).map(|(index, row)| {
@@ -41,7 +41,7 @@ pub async fn import(
 
 async fn one(
     app: &App,
-    call: &Call,
+    call: &Acting,
     head: &Head,
     index: u32,
     row: &LegacyInput,
@@ -93,7 +93,7 @@ async fn one(
 }
 
 /// The rules by which codes are issued now: an old code stands in the way of a new one for the same document.
-fn rules(call: &Call, now: Timestamp) -> CodeRules {
+fn rules(call: &Acting, now: Timestamp) -> CodeRules {
     let snapshot = &call.snapshot;
     let mut calls = snapshot.calls.iter();
     let open = calls.find(|call| call.service == ServiceKind::ValidityCode && call.is_open(now));

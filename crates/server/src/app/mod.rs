@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::{Head, Known};
 use crate::error::{AppError, Refusal};
 use crate::registry_watch::Registry;
@@ -30,6 +30,7 @@ pub mod codes;
 mod documents;
 pub mod feed;
 pub mod incidents;
+pub mod jobs;
 pub mod legacy;
 pub mod records;
 pub mod recovery;
@@ -76,13 +77,13 @@ pub struct App {
 
 impl App {
     /// The store, under the call's deadline.
-    fn store_for(&self, call: &Call) -> Store {
+    fn store_for(&self, call: &Acting) -> Store {
         self.store.by(call.deadline)
     }
 
     /// What a request is read with.
     #[must_use]
-    pub fn known<'a>(&self, call: &'a Call) -> Known<'a> {
+    pub fn known<'a>(&self, call: &'a Acting) -> Known<'a> {
         Known {
             now: self.clock.now(),
             snapshot: &call.snapshot,
@@ -99,7 +100,7 @@ impl App {
 }
 
 /// The context of an act asked for by `call` under `head`; `row` in a batch.
-fn context(call: &Call, head: &Head, row: Option<u32>, now: Timestamp) -> ActContext {
+fn context(call: &Acting, head: &Head, row: Option<u32>, now: Timestamp) -> ActContext {
     ActContext {
         actor: actor(call),
         now,
@@ -114,13 +115,13 @@ fn context(call: &Call, head: &Head, row: Option<u32>, now: Timestamp) -> ActCon
     }
 }
 
-fn actor(call: &Call) -> String {
+fn actor(call: &Acting) -> String {
     format!("callers/{}", call.caller.id.as_str())
 }
 
 /// The institution a message names, if the caller may act for it. An unknown one
 /// and a stranger's are the same to the caller.
-fn owned<'a>(call: &'a Call, code: &InstitutionCode) -> Result<&'a Institution, AppError> {
+fn owned<'a>(call: &'a Acting, code: &InstitutionCode) -> Result<&'a Institution, AppError> {
     call.snapshot
         .institution(code.as_str())
         .map(|stored| &stored.institution)
@@ -129,19 +130,19 @@ fn owned<'a>(call: &'a Call, code: &InstitutionCode) -> Result<&'a Institution, 
 }
 
 /// Whether the caller may read what belongs to the institution.
-fn may_read(call: &Call, code: &InstitutionCode) -> bool {
+fn may_read(call: &Acting, code: &InstitutionCode) -> bool {
     call.snapshot
         .institution(code.as_str())
         .is_some_and(|stored| call.caller.may_read(&stored.institution))
 }
 
 /// Whether the caller owns what belongs to the institution.
-fn owns(call: &Call, code: &InstitutionCode) -> bool {
+fn owns(call: &Acting, code: &InstitutionCode) -> bool {
     owned(call, code).is_ok()
 }
 
 /// The rows a caller may list, narrowed to one institution if it names one.
-fn scope(call: &Call, institution: Option<&InstitutionCode>) -> Result<Scope, AppError> {
+fn scope(call: &Acting, institution: Option<&InstitutionCode>) -> Result<Scope, AppError> {
     use gavah_domain::caller::CallerClass;
     let sees_all = matches!(
         call.caller.class,
@@ -182,7 +183,7 @@ struct Terms<'a> {
 /// The guards every issuing shares, in the order in which their refusals matter:
 /// no pause, open call and active agreement, eligible institution, and a fee with its ground.
 fn terms<'a>(
-    call: &'a Call,
+    call: &'a Acting,
     service: ServiceKind,
     request_type: &str,
     institution: &Institution,
@@ -227,7 +228,7 @@ fn terms<'a>(
 }
 
 fn not_paused(
-    call: &Call,
+    call: &Acting,
     service: ServiceKind,
     institution: &Institution,
 ) -> Result<(), AppError> {
@@ -253,7 +254,7 @@ fn free(quote: &Quote) -> Result<(), AppError> {
 /// yesterday's answer.
 async fn earlier(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     refused: AppError,
 ) -> Result<String, AppError> {

@@ -4,7 +4,7 @@ use gavah_domain::Reason;
 use gavah_store::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
 
 use super::{App, context, may_read, owned};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::names::RecordName;
 use crate::convert::record::{BatchUpsertInput, EventInput, UpsertRecordInput};
@@ -17,7 +17,7 @@ use crate::error::AppError;
 /// INSTITUTION_NOT_OWNED, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn upsert(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: UpsertRecordInput,
 ) -> Result<Option<RecordOutcome>, AppError> {
     owned(call, &input.record.program.institution)?;
@@ -34,7 +34,7 @@ pub async fn upsert(
 /// Stores many records; each row has its own outcome, `None` when only checking.
 pub async fn batch_upsert(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: BatchUpsertInput,
 ) -> Vec<Result<Option<RecordOutcome>, AppError>> {
     let mut outcomes: Vec<Option<Result<Option<RecordOutcome>, AppError>>> = Vec::new();
@@ -72,7 +72,7 @@ pub async fn batch_upsert(
 
 fn row(
     app: &App,
-    call: &Call,
+    call: &Acting,
     head: &Head,
     index: Option<u32>,
     record: gavah_domain::record::EnrollmentRecord,
@@ -91,7 +91,7 @@ fn row(
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
-pub async fn get(app: &App, call: &Call, name: RecordName) -> Result<StoredRecord, AppError> {
+pub async fn get(app: &App, call: &Acting, name: RecordName) -> Result<StoredRecord, AppError> {
     let store = app.store_for(call);
     let stored = match name {
         RecordName::Id(id) => store.record(id).await?,
@@ -120,7 +120,7 @@ pub async fn get(app: &App, call: &Call, name: RecordName) -> Result<StoredRecor
 /// [`AppError::Store`].
 pub async fn report_event(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: EventInput,
 ) -> Result<Option<(StoredRecord, bool)>, AppError> {
     let institution = owned(call, &input.institution)?;

@@ -6,7 +6,7 @@ use gavah_domain::institution::{InstitutionCode, InstitutionType};
 use gavah_store::{RegistryChange, StoredCaller, StoredExpert, StoredInstitution};
 
 use super::{App, context, may_read};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::page::Page;
 use crate::convert::registry::{
     CallerInput, ClientCertificateInput, ExpertInput, InstitutionInput, ListExpertsInput,
@@ -23,7 +23,7 @@ use crate::layers::CallerDirectory;
 /// successor, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn create_institution(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: InstitutionInput,
 ) -> Result<Option<StoredInstitution>, AppError> {
     let new = &input.institution;
@@ -56,7 +56,7 @@ pub async fn create_institution(
 /// REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn update_institution(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: InstitutionInput,
 ) -> Result<Option<StoredInstitution>, AppError> {
     let new = &input.institution;
@@ -83,7 +83,7 @@ pub async fn update_institution(
     institution(app, &new.code).map(Some)
 }
 
-fn known_references(call: &Call, input: &InstitutionInput) -> Result<(), AppError> {
+fn known_references(call: &Acting, input: &InstitutionInput) -> Result<(), AppError> {
     let named = [&input.institution.parent, &input.institution.successor];
     let unknown = |code: &&InstitutionCode| call.snapshot.institution(code.as_str()).is_none();
     if named.into_iter().flatten().any(|code| unknown(&code)) {
@@ -105,7 +105,10 @@ fn institution(app: &App, code: &InstitutionCode) -> Result<StoredInstitution, A
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
-pub fn get_institution(call: &Call, code: &InstitutionCode) -> Result<StoredInstitution, AppError> {
+pub fn get_institution(
+    call: &Acting,
+    code: &InstitutionCode,
+) -> Result<StoredInstitution, AppError> {
     call.snapshot
         .institution(code.as_str())
         .filter(|stored| may_read(call, &stored.institution.code))
@@ -116,7 +119,7 @@ pub fn get_institution(call: &Call, code: &InstitutionCode) -> Result<StoredInst
 /// Lists institutions by code; one row more than the page has when there is
 /// another page.
 #[must_use]
-pub fn list_institutions(call: &Call, input: &ListInstitutionsInput) -> Vec<StoredInstitution> {
+pub fn list_institutions(call: &Acting, input: &ListInstitutionsInput) -> Vec<StoredInstitution> {
     let fits = |kind: InstitutionType| input.kind.is_none_or(|only| only == kind);
     let mut rows: Vec<_> = call
         .snapshot
@@ -136,7 +139,7 @@ pub fn list_institutions(call: &Call, input: &ListInstitutionsInput) -> Vec<Stor
 /// REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn create_expert(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ExpertInput,
 ) -> Result<Option<StoredExpert>, AppError> {
     let new = &input.expert;
@@ -170,7 +173,7 @@ pub async fn create_expert(
 /// RESOURCE_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn update_expert(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ExpertInput,
 ) -> Result<Option<StoredExpert>, AppError> {
     let new = &input.expert;
@@ -189,7 +192,7 @@ pub async fn update_expert(
     expert(app, call, new).await.map(Some)
 }
 
-async fn expert(app: &App, call: &Call, named: &StoredExpert) -> Result<StoredExpert, AppError> {
+async fn expert(app: &App, call: &Acting, named: &StoredExpert) -> Result<StoredExpert, AppError> {
     let store = app.store_for(call);
     let stored = store
         .expert(&named.institution_code, &named.expert_code)
@@ -205,7 +208,7 @@ async fn expert(app: &App, call: &Call, named: &StoredExpert) -> Result<StoredEx
 /// RESOURCE_NOT_FOUND when there is no such institution or it is a stranger's.
 pub async fn list_experts(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &ListExpertsInput,
 ) -> Result<Vec<StoredExpert>, AppError> {
     let institution = get_institution(call, &input.institution)?;
@@ -225,7 +228,7 @@ pub async fn list_experts(
 /// an unknown institution, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn create_caller(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: CallerInput,
 ) -> Result<Option<StoredCaller>, AppError> {
     let new = &input.caller;
@@ -260,7 +263,7 @@ pub async fn create_caller(
 /// RESOURCE_NOT_FOUND, ETAG_MISMATCH, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn update_caller(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: CallerInput,
 ) -> Result<Option<StoredCaller>, AppError> {
     let new = &input.caller;
@@ -290,7 +293,7 @@ pub async fn update_caller(
 /// REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn add_certificate(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ClientCertificateInput,
 ) -> Result<Option<StoredCaller>, AppError> {
     if input.head.validate_only {
@@ -336,7 +339,7 @@ pub async fn add_certificate(
 /// RESOURCE_NOT_FOUND, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn retire_certificate(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ClientCertificateInput,
 ) -> Result<Option<StoredCaller>, AppError> {
     if input.head.validate_only {
@@ -376,7 +379,7 @@ fn caller(app: &App, id: &CallerId) -> Result<StoredCaller, AppError> {
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND when there is none or it is somebody else.
-pub fn get_caller(call: &Call, id: &CallerId) -> Result<StoredCaller, AppError> {
+pub fn get_caller(call: &Acting, id: &CallerId) -> Result<StoredCaller, AppError> {
     let sees_all = matches!(
         call.caller.class,
         CallerClass::Organization | CallerClass::Auditor
@@ -391,7 +394,7 @@ pub fn get_caller(call: &Call, id: &CallerId) -> Result<StoredCaller, AppError> 
 /// Lists callers by id; one row more than the page has when there is another
 /// page.
 #[must_use]
-pub fn list_callers(call: &Call, wanted: &Page<String>) -> Vec<StoredCaller> {
+pub fn list_callers(call: &Acting, wanted: &Page<String>) -> Vec<StoredCaller> {
     let mut rows: Vec<_> = call.snapshot.callers.values().collect();
     rows.sort_by(|a, b| a.caller.id.as_str().cmp(b.caller.id.as_str()));
     page(rows, wanted, |stored| stored.caller.id.as_str())

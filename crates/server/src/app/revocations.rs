@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::{App, context, earlier};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::names::Collection;
 use crate::convert::revocation::{DecideInput, ProposeInput};
 use crate::error::{AppError, Refusal};
@@ -29,7 +29,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// [`AppError::Store`].
 pub async fn preview(
     app: &App,
-    call: &Call,
+    call: &Acting,
     selection: &Selection,
 ) -> Result<(i64, Vec<String>), AppError> {
     Ok(app.store_for(call).preview(selection, NAMED).await?)
@@ -42,7 +42,7 @@ pub async fn preview(
 /// REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn propose(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ProposeInput,
 ) -> Result<Option<StoredIncident>, AppError> {
     if input.head.validate_only {
@@ -73,7 +73,7 @@ pub async fn propose(
 /// SAME_PERSON_CANNOT_DECIDE, REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn decide(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: DecideInput,
 ) -> Result<Option<StoredIncident>, AppError> {
     let context = context(call, &input.head, None, app.clock.now());
@@ -128,7 +128,7 @@ fn check(
 /// # Errors
 ///
 /// RESOURCE_NOT_FOUND; [`AppError::Store`].
-pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredIncident, AppError> {
+pub async fn get(app: &App, call: &Acting, id: Uuid) -> Result<StoredIncident, AppError> {
     let stored = app.store_for(call).incident(id).await?;
     stored.ok_or_else(|| Reason::ResourceNotFound.into())
 }
@@ -138,7 +138,7 @@ pub async fn get(app: &App, call: &Call, id: Uuid) -> Result<StoredIncident, App
 /// # Errors
 ///
 /// [`AppError::Store`].
-pub async fn list(app: &App, call: &Call) -> Result<Vec<StoredIncident>, AppError> {
+pub async fn list(app: &App, call: &Acting) -> Result<Vec<StoredIncident>, AppError> {
     Ok(app.store_for(call).incidents(LISTED).await?)
 }
 

@@ -13,7 +13,7 @@ use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
 
 use super::{App, owns};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::verdict::ValidateInput;
 use crate::error::AppError;
 
@@ -71,7 +71,7 @@ pub struct Answer {
 /// store does not answer. A negative verdict is an answer.
 pub async fn validate_code(
     app: &App,
-    call: &Call,
+    call: &Acting,
     question: &ValidateInput,
 ) -> Result<Answer, AppError> {
     let now = app.clock.now();
@@ -93,7 +93,7 @@ pub async fn validate_code(
 /// As [`validate_code`].
 pub async fn match_code(
     app: &App,
-    call: &Call,
+    call: &Acting,
     code: &Result<ValidityCode, MalformedCode>,
     claims: &Claims,
 ) -> Result<(Answer, Compared), AppError> {
@@ -115,7 +115,7 @@ pub async fn match_code(
 /// NEGATIVE_LOOKUPS when the caller's budget was used up before.
 pub async fn batch_validate_codes(
     app: &App,
-    call: &Call,
+    call: &Acting,
     questions: &[ValidateInput],
 ) -> Result<Vec<Answer>, AppError> {
     let now = app.clock.now();
@@ -150,7 +150,7 @@ pub async fn batch_validate_codes(
 /// The document as remembered, or else from the store.
 async fn find(
     app: &App,
-    call: &Call,
+    call: &Acting,
     code: &ValidityCode,
 ) -> Result<Option<Arc<Found>>, StoreError> {
     match app.remembered.get(code, app.store.changes()) {
@@ -165,7 +165,7 @@ async fn find(
 /// of the certificates' scheme that no certificate has may still be a validity code.
 async fn look_up(
     app: &App,
-    call: &Call,
+    call: &Acting,
     code: &ValidityCode,
 ) -> Result<Option<Arc<Found>>, StoreError> {
     let store = app.store_for(call);
@@ -188,7 +188,7 @@ async fn look_up(
 
 async fn find_many(
     app: &App,
-    call: &Call,
+    call: &Acting,
     codes: &[ValidityCode],
 ) -> Result<HashMap<ValidityCode, Arc<Found>>, StoreError> {
     let store = app.store_for(call);
@@ -223,7 +223,7 @@ async fn find_many(
 }
 
 fn judge(
-    call: &Call,
+    call: &Acting,
     code: &ValidityCode,
     found: Option<Arc<Found>>,
     claim: Option<&PersonId>,
@@ -264,7 +264,7 @@ impl Answer {
 }
 
 /// A validity code as the judgement sees it.
-pub(super) fn document_of_code<'a>(call: &Call, stored: &'a StoredCode) -> StoredDocument<'a> {
+pub(super) fn document_of_code<'a>(call: &Acting, stored: &'a StoredCode) -> StoredDocument<'a> {
     StoredDocument {
         state: stored.state,
         valid_from: stored.issue_time,
@@ -276,7 +276,7 @@ pub(super) fn document_of_code<'a>(call: &Call, stored: &'a StoredCode) -> Store
     }
 }
 
-fn document_of_certificate<'a>(call: &Call, stored: &'a StoredCertificate) -> StoredDocument<'a> {
+fn document_of_certificate<'a>(call: &Acting, stored: &'a StoredCertificate) -> StoredDocument<'a> {
     StoredDocument {
         state: stored.state,
         valid_from: stored.issue_time,
@@ -288,7 +288,7 @@ fn document_of_certificate<'a>(call: &Call, stored: &'a StoredCertificate) -> St
     }
 }
 
-fn issuer_active(call: &Call, institution: &str) -> bool {
+fn issuer_active(call: &Acting, institution: &str) -> bool {
     call.snapshot
         .institution(institution)
         .is_some_and(|stored| stored.institution.state == InstitutionState::Active)

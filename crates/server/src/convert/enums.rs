@@ -109,6 +109,7 @@ twins! {
     IncidentState = gavah_domain::incident::IncidentState,
     InstitutionState = gavah_domain::institution::InstitutionState,
     InstitutionType = gavah_domain::institution::InstitutionType,
+    IssuanceJobState = gavah_domain::job::JobState,
     Judgement = gavah_domain::verdict::Judgement,
     MatchResult = gavah_domain::matching::MatchResult,
     MediaType = gavah_domain::attachment::MediaType,

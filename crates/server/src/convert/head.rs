@@ -54,6 +54,7 @@ write_requests! {
     BatchImportLegacyCodesRequest,
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
+    CancelIssuanceJobRequest,
     CancelValidityCodeApplicationRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,

@@ -20,6 +20,7 @@ pub mod feed;
 mod head;
 pub mod identity;
 pub mod incident;
+pub mod job;
 pub mod legacy;
 pub mod names;
 pub mod page;

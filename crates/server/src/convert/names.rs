@@ -24,6 +24,8 @@ pub enum Collection {
     EnrollmentCertificateApplications,
     /// `incidents/{uuid}`.
     Incidents,
+    /// `issuanceJobs/{uuid}`.
+    IssuanceJobs,
 }
 
 impl Collection {
@@ -37,6 +39,7 @@ impl Collection {
             Self::EnrollmentCertificates => "enrollmentCertificates",
             Self::EnrollmentCertificateApplications => "enrollmentCertificateApplications",
             Self::Incidents => "incidents",
+            Self::IssuanceJobs => "issuanceJobs",
         }
     }
 
@@ -271,6 +274,7 @@ mod tests {
             Collection::EnrollmentCertificates,
             Collection::EnrollmentCertificateApplications,
             Collection::ValidityCodeApplications,
+            Collection::IssuanceJobs,
         ] {
             assert_eq!(collection.parse(&collection.name(id)), Ok(id));
         }

@@ -20,7 +20,7 @@ use gavah_domain::{
 use gavah_store::{Snapshot, StoreError};
 
 use crate::{
-    call::Call,
+    call::{Acting, Call},
     error::AppError,
     policy,
     transport::{Peer, Tls},
@@ -143,12 +143,14 @@ impl Standing {
         let known = self.0.known(&call.peer)?;
         let method = permitted(call.method, known.state, known.caller.class)?;
         Ok(Call {
-            caller: known.caller,
+            acting: Acting {
+                caller: known.caller,
+                method,
+                deadline,
+                trace_id: call.trace_id,
+                snapshot: known.snapshot,
+            },
             peer: Arc::clone(&call.peer),
-            method,
-            deadline,
-            trace_id: call.trace_id,
-            snapshot: known.snapshot,
             standing: self.clone(),
         })
     }
@@ -197,12 +199,14 @@ impl Gate {
             .get::<Deadline>()
             .ok_or(AppError::Internal("a call without a deadline"))?;
         Ok(Call {
-            caller: known.caller,
+            acting: Acting {
+                caller: known.caller,
+                method,
+                deadline,
+                trace_id: trace_id(extensions),
+                snapshot: known.snapshot,
+            },
             peer: Arc::clone(peer),
-            method,
-            deadline,
-            trace_id: trace_id(extensions),
-            snapshot: known.snapshot,
             standing: Standing(Arc::clone(self)),
         })
     }

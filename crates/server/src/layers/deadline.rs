@@ -22,8 +22,10 @@ const SHAVED: Duration = Duration::from_millis(20);
 /// With less than this left no call is begun.
 const LEAST: Duration = Duration::from_millis(100);
 /// Streams that last as long as the client likes, unless it says otherwise.
-const LASTING: [&str; 6] = [
+const LASTING: [&str; 8] = [
     "/gavah.v1.ChangeService/WatchChanges",
+    "/gavah.v1.IssuanceJobService/DownloadIssuanceJobResult",
+    "/gavah.v1.IssuanceJobService/SubmitIssuanceJob",
     "/gavah.v1.ValidationService/StreamValidateCodes",
     "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes",
     "/grpc.health.v1.Health/Watch",

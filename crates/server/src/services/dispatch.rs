@@ -10,6 +10,7 @@ use gavah_api::v1::change_service_server::ChangeServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
 use gavah_api::v1::incident_service_server::IncidentServiceServer;
+use gavah_api::v1::issuance_job_service_server::IssuanceJobServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
 use gavah_api::v1::validation_service_server::ValidationServiceServer;
 use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
@@ -25,6 +26,7 @@ use super::Services;
 const ATTACHMENTS: &str = AttachmentServiceServer::<Services>::NAME;
 const AUDIT: &str = AuditServiceServer::<Services>::NAME;
 const INCIDENTS: &str = IncidentServiceServer::<Services>::NAME;
+const JOBS: &str = IssuanceJobServiceServer::<Services>::NAME;
 const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
 const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
@@ -42,6 +44,7 @@ struct Targets {
     incidents: IncidentServiceServer<Services>,
     audit: AuditServiceServer<Services>,
     changes: ChangeServiceServer<Services>,
+    jobs: IssuanceJobServiceServer<Services>,
     certificates: EnrollmentCertificateServiceServer<Services>,
     records: EnrollmentRecordServiceServer<Services>,
     registry: RegistryServiceServer<Services>,
@@ -62,6 +65,7 @@ impl Dispatch {
             attachments: server!(AttachmentServiceServer, small),
             incidents: server!(IncidentServiceServer, small),
             audit: server!(AuditServiceServer, small),
+            jobs: server!(IssuanceJobServiceServer, small),
             changes: server!(ChangeServiceServer, small),
             certificates: server!(EnrollmentCertificateServiceServer, small),
             records: server!(EnrollmentRecordServiceServer, bulk),
@@ -90,6 +94,7 @@ impl Service<Request<Body>> for Dispatch {
             RECORDS => targets.records.clone().call(request),
             CERTIFICATES => targets.certificates.clone().call(request),
             REGISTRY => targets.registry.clone().call(request),
+            JOBS => targets.jobs.clone().call(request),
             CHANGES => targets.changes.clone().call(request),
             INCIDENTS => targets.incidents.clone().call(request),
             ATTACHMENTS => targets.attachments.clone().call(request),

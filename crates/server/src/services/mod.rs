@@ -21,6 +21,7 @@ mod changes;
 mod codes;
 mod dispatch;
 mod incidents;
+mod jobs;
 mod records;
 mod registry;
 mod run;

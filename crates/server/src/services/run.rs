@@ -6,10 +6,11 @@ use gavah_api::v1 as pb;
 use gavah_api::v1::stream_issue_validity_codes_request::Message;
 use gavah_api::v1::stream_issue_validity_codes_response::Outcome;
 use gavah_domain::{Reason, Violations};
-use gavah_store::{StoreError, StoredCode};
+use gavah_store::StoredCode;
 use uuid::Uuid;
 
 use super::stream::{Begun, Rows};
+use crate::app::jobs::leaves_open;
 use crate::app::{App, codes};
 use crate::call::Call;
 use crate::convert::code;
@@ -124,21 +125,4 @@ async fn issue(
     let input = code::run_row(request_id, row, &app.known(call))?;
     let stored = codes::issue(app, call, input).await?;
     stored.ok_or(AppError::Internal("a row was checked and not issued"))
-}
-
-/// Whether nothing can be said of the row, and of those after it nothing better is
-/// to be expected: the store gave no answer, or none in time.
-fn leaves_open(error: &AppError) -> bool {
-    match error {
-        AppError::Store(error) => match error {
-            StoreError::Unavailable | StoreError::Timeout | StoreError::CommitUnknown => true,
-            StoreError::Conflict
-            | StoreError::Constraint(_)
-            | StoreError::Database { .. }
-            | StoreError::Corrupt(_)
-            | StoreError::Schema(_)
-            | StoreError::Config(_) => false,
-        },
-        AppError::Invalid(_) | AppError::Refused(_) | AppError::Internal(_) => false,
-    }
 }

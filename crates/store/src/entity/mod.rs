@@ -20,6 +20,8 @@ pub mod expert;
 pub mod incident;
 pub mod institution;
 pub mod institution_alias;
+pub mod issuance_job;
+pub mod issuance_job_row;
 pub mod issuance_pause;
 pub mod lookup_budget;
 pub mod lookup_subject;

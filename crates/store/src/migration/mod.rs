@@ -18,6 +18,7 @@ mod m0007_incidents;
 mod m0008_legacy_codes;
 mod m0009_attachments;
 mod m0010_code_applications;
+mod m0011_issuance_jobs;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_legacy_codes::Migration),
             Box::new(m0009_attachments::Migration),
             Box::new(m0010_code_applications::Migration),
+            Box::new(m0011_issuance_jobs::Migration),
         ]
     }
 }
@@ -46,12 +48,14 @@ impl MigratorTrait for Migrator {
 pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
 
 /// The only tables a server ever deletes rows from.
-pub(crate) const DELETED_FROM: [&str; 8] = [
+pub(crate) const DELETED_FROM: [&str; 10] = [
     "attachment",
     "attachment_upload",
     "attachment_use",
     "audit_pending",
     "institution_alias",
+    "issuance_job",
+    "issuance_job_row",
     "lookup_budget",
     "lookup_subject",
     "tariff_row",

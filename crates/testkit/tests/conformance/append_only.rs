@@ -84,6 +84,8 @@ async fn the_server_may_delete_only_where_it_must(store: TestStore) {
             "attachment_use",
             "audit_pending",
             "institution_alias",
+            "issuance_job",
+            "issuance_job_row",
             "lookup_budget",
             "lookup_subject",
             "tariff_row"

@@ -10,7 +10,7 @@ use super::issue::{For, Issued, issue, stands_for};
 use super::prepare::{Ground, Prepared, Voucher, prepare, replaceable};
 use super::to_the_end;
 use crate::app::{App, context, earlier, not_paused};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::application::CorrectInput;
 use crate::error::AppError;
 
@@ -23,7 +23,7 @@ use crate::error::AppError;
 /// ISSUANCE_PAUSED, the record's reasons; [`AppError::Store`].
 pub async fn correct(
     app: &Arc<App>,
-    call: &Call,
+    call: &Acting,
     input: CorrectInput,
 ) -> Result<Option<Issued>, AppError> {
     let (of, call) = (Arc::clone(app), call.clone());
@@ -54,7 +54,7 @@ pub async fn correct(
 
 async fn prepared(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &CorrectInput,
     now: jiff::Timestamp,
 ) -> Result<Prepared, AppError> {

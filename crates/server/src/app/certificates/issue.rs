@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::prepare::Prepared;
 use crate::app::App;
 use crate::app::recovery::resume;
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::names::Collection;
 use crate::error::{AppError, Refusal};
 
@@ -45,7 +45,7 @@ pub(super) enum For<'a> {
 /// Issues a certificate; `None` when the application has moved since it was read.
 pub(super) async fn issue(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     application: &For<'_>,
     prepared: &Prepared,
@@ -76,7 +76,7 @@ pub(super) fn open_exists(id: Uuid) -> AppError {
 
 async fn record(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     application: &For<'_>,
     prepared: &Prepared,
@@ -185,7 +185,7 @@ pub(in crate::app) async fn sign_and_finish(
 /// not come to sign is settled now, by the same guards as in recovery.
 async fn issued(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     id: Uuid,
 ) -> Result<Issued, AppError> {
@@ -209,7 +209,7 @@ async fn issued(
 /// whatever came of it.
 pub(super) async fn stands_for(
     app: &App,
-    call: &Call,
+    call: &Acting,
     context: &ActContext,
     resource: &str,
 ) -> Result<Issued, AppError> {

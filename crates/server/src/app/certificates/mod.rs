@@ -19,7 +19,7 @@ use tracing::Instrument;
 
 use super::attachments::{complete, may_attach};
 use super::{App, Terms, context, earlier, free, terms};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::certificate::CreateApplicationInput;
 use crate::error::AppError;
 use issue::{For, issue, stands_for};
@@ -56,7 +56,7 @@ enum Beginning {
 /// Refusals by the guards; nothing is created then. [`AppError::Store`].
 pub async fn apply(
     app: &Arc<App>,
-    call: &Call,
+    call: &Acting,
     input: CreateApplicationInput,
 ) -> Result<Option<Issued>, AppError> {
     let (of, call) = (Arc::clone(app), call.clone());
@@ -69,7 +69,7 @@ pub async fn apply(
 
 async fn apply_to_the_end(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: CreateApplicationInput,
 ) -> Result<Option<Issued>, AppError> {
     let now = app.clock.now();
@@ -104,7 +104,7 @@ async fn apply_to_the_end(
 
 /// The rules that an application runs under.
 fn rules<'a>(
-    call: &'a Call,
+    call: &'a Acting,
     asked: &ApplicationContent,
     now: Timestamp,
 ) -> Result<Terms<'a>, AppError> {
@@ -122,7 +122,7 @@ fn rules<'a>(
 
 async fn begin(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &CreateApplicationInput,
     now: Timestamp,
 ) -> Result<Beginning, AppError> {

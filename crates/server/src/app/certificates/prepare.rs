@@ -11,7 +11,7 @@ use gavah_store::{ApplicationContent, CertificateContent, StoredCertificate};
 use jiff::Timestamp;
 
 use crate::app::App;
-use crate::call::Call;
+use crate::call::Acting;
 use crate::error::{AppError, Refusal};
 
 /// What a certificate is issued from.
@@ -68,7 +68,7 @@ pub(super) fn may_be_reviewed(reason: Reason) -> bool {
 /// beside it; TERM_NOT_LOADED; STATE_TRANSITION_NOT_ALLOWED when there is nothing to extend.
 pub(super) async fn prepare(
     app: &App,
-    call: &Call,
+    call: &Acting,
     ground: &Ground<'_>,
     voucher: Voucher,
     now: Timestamp,
@@ -165,7 +165,7 @@ fn refuse_all(reasons: &[Reason]) -> Result<(), AppError> {
 /// RESOURCE_NOT_FOUND, STATE_TRANSITION_NOT_ALLOWED.
 pub(super) async fn source(
     app: &App,
-    call: &Call,
+    call: &Acting,
     asked: &ApplicationContent,
     now: Timestamp,
 ) -> Result<Option<StoredCertificate>, AppError> {

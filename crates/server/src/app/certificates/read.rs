@@ -9,7 +9,7 @@ use gavah_store::{CertificateFilter, Scope, StoredApplication, StoredCertificate
 
 use crate::app::documents::{change_of, check_change, settle};
 use crate::app::{App, actor, context, may_read, scope};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::certificate::{GetInput, ListInput};
 use crate::convert::change::ChangeInput;
 use crate::error::AppError;
@@ -17,7 +17,7 @@ use crate::error::AppError;
 /// Whether the caller may see a document of this person and institution: the
 /// window only with the subject it asks for.
 fn visible(
-    call: &Call,
+    call: &Acting,
     claim: Option<&PersonId>,
     person: &PersonId,
     institution: &InstitutionCode,
@@ -35,7 +35,7 @@ fn visible(
 /// RESOURCE_NOT_FOUND when there is none or it is a stranger's.
 pub async fn get_application(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &GetInput,
 ) -> Result<StoredApplication, AppError> {
     let stored = app.store_for(call).application(input.id).await?;
@@ -56,7 +56,7 @@ pub async fn get_application(
 /// stranger's.
 pub async fn get_certificate(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &GetInput,
 ) -> Result<StoredCertificate, AppError> {
     let stored = app.store_for(call).certificate(input.id).await?;
@@ -77,7 +77,7 @@ pub async fn get_certificate(
 
 /// The rows of a list: of the subject asked for, and for all but the window only
 /// those the caller may read anyway.
-fn list_scope<S>(call: &Call, input: &ListInput<S>) -> Result<Scope, AppError> {
+fn list_scope<S>(call: &Acting, input: &ListInput<S>) -> Result<Scope, AppError> {
     let window = call.caller.class == CallerClass::SingleWindow;
     let readable = match (window, &input.institution) {
         (false, institution) => scope(call, institution.as_ref())?,
@@ -109,7 +109,7 @@ fn list_scope<S>(call: &Call, input: &ListInput<S>) -> Result<Scope, AppError> {
 /// INSTITUTION_NOT_OWNED; FIELD_REQUIRED for a window without a subject.
 pub async fn list_applications(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &ListInput<ApplicationState>,
 ) -> Result<Vec<StoredApplication>, AppError> {
     let filter = CertificateFilter {
@@ -129,7 +129,7 @@ pub async fn list_applications(
 /// As [`list_applications`].
 pub async fn list_certificates(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &ListInput<DocumentState>,
 ) -> Result<Vec<StoredCertificate>, AppError> {
     let filter = CertificateFilter {
@@ -150,7 +150,7 @@ pub async fn list_certificates(
 /// REQUEST_ID_REUSED; [`AppError::Store`].
 pub async fn change(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: ChangeInput,
 ) -> Result<Option<StoredCertificate>, AppError> {
     let now = app.clock.now();

@@ -17,7 +17,7 @@ use super::prepare::{Ground, Prepared, Voucher, may_be_reviewed, open_key, prepa
 use super::{rules, to_the_end};
 use crate::app::attachments::{complete, may_attach};
 use crate::app::{App, PAY_WITHIN, context, earlier, lot, may_read, not_paused};
-use crate::call::Call;
+use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::application::{ActInput, Actor, DecisionInput, UpdateInput};
 use crate::error::{AppError, Refusal};
@@ -48,7 +48,7 @@ impl Staged {
     pub(super) async fn carry_out(
         self,
         app: &App,
-        call: &Call,
+        call: &Acting,
         context: &ActContext,
     ) -> Result<Option<Issued>, AppError> {
         if let Some(prepared) = &self.issue {
@@ -85,7 +85,7 @@ impl Staged {
 /// The record's reason when nobody reviews; other refusals of [`prepare`].
 pub(super) async fn handed_in(
     app: &App,
-    call: &Call,
+    call: &Acting,
     asked: &ApplicationContent,
     workflow: &WorkflowVersion,
     source: Option<&StoredCertificate>,
@@ -209,7 +209,7 @@ struct Deed<'a> {
 /// OPEN_APPLICATION_EXISTS, REQUEST_ID_REUSED; violations; [`AppError::Store`].
 pub async fn update(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: UpdateInput,
 ) -> Result<Option<Issued>, AppError> {
     let person = &input.subject.person_id;
@@ -234,7 +234,7 @@ pub async fn update(
 /// As [`update`], and those of applying.
 pub async fn by_window(
     app: &Arc<App>,
-    call: &Call,
+    call: &Acting,
     action: ApplicationAction,
     input: ActInput,
 ) -> Result<Option<Issued>, AppError> {
@@ -269,7 +269,7 @@ pub async fn by_window(
 /// record's reasons when confirming or approving.
 pub async fn decide(
     app: &Arc<App>,
-    call: &Call,
+    call: &Acting,
     input: DecisionInput,
 ) -> Result<Option<Issued>, AppError> {
     let (of, call) = (Arc::clone(app), call.clone());
@@ -319,7 +319,7 @@ fn of_subject(stored: &StoredApplication, person: &PersonId) -> Result<(), AppEr
 /// this one.
 fn may_decide(
     app: &App,
-    call: &Call,
+    call: &Acting,
     input: &DecisionInput,
     active: bool,
     stored: &StoredApplication,
@@ -354,7 +354,7 @@ fn may_decide(
 /// Does the deed, anew when the application moved under it.
 async fn act(
     app: &App,
-    call: &Call,
+    call: &Acting,
     id: uuid::Uuid,
     deed: &Deed<'_>,
     allowed: impl Fn(&StoredApplication) -> Result<(), AppError>,
@@ -389,7 +389,7 @@ async fn act(
 /// What the deed makes of the application as it is.
 async fn plan(
     app: &App,
-    call: &Call,
+    call: &Acting,
     deed: &Deed<'_>,
     stored: &StoredApplication,
     now: Timestamp,
@@ -469,7 +469,7 @@ async fn plan(
 
 /// The workflow version that the application began under.
 fn pinned<'a>(
-    call: &'a Call,
+    call: &'a Acting,
     content: &ApplicationContent,
 ) -> Result<&'a WorkflowVersion, AppError> {
     let workflow = call.snapshot.workflows.get(&content.workflow_version);

@@ -1,0 +1,711 @@
+//! Jobs that issue validity codes from a file: received, queued, worked through a part at a time by any node, and read.
+
+use gavah_domain::job::{JobState, OPEN_JOBS_MAX, too_many_failed};
+use jiff::Timestamp;
+use sea_orm::sea_query::{ArrayType, Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set,
+};
+use uuid::Uuid;
+
+use crate::claim::{claim, resource_id};
+use crate::content::{instant, known};
+use crate::entity::{issuance_job, issuance_job_row};
+use crate::rows::{self, Rows};
+use crate::tx::Done;
+use crate::{Act, ActContext, Claimed, Store, StoreError};
+
+/// Collection of the resource names.
+const COLLECTION: &str = "issuanceJobs";
+
+/// State of a job whose rows are still coming: nobody sees it.
+const RECEIVING: &str = "RECEIVING";
+
+const PENDING: &str = "PENDING";
+const DONE: &str = "DONE";
+const NOT_BEGUN: &str = "NOT_BEGUN";
+
+/// Why the service ended a job of which too many rows failed.
+pub const ERROR_RATE: &str = "ERROR_RATE";
+
+/// A job to receive.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Resource id.
+    pub id: Uuid,
+    /// The caller that submits it.
+    pub caller_id: String,
+    /// The caller's institution.
+    pub institution_code: String,
+    /// The caller's own name for it.
+    pub label: String,
+    /// Above so many failed rows in a hundred it stops.
+    pub max_error_percent: Option<u8>,
+}
+
+/// A job as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredJob {
+    /// Resource id.
+    pub id: Uuid,
+    /// The caller that submitted it.
+    pub caller_id: String,
+    /// The caller's institution.
+    pub institution_code: String,
+    /// The caller's own name for it.
+    pub label: String,
+    /// State.
+    pub state: JobState,
+    /// Rows of the file.
+    pub total: u32,
+    /// Rows that got a code.
+    pub issued: u32,
+    /// Rows that were refused.
+    pub failed: u32,
+    /// Above so many failed rows in a hundred it stops.
+    pub max_error_percent: Option<u8>,
+    /// Why it was stopped; may be empty.
+    pub stop_reason: String,
+    /// When it was submitted.
+    pub create_time: Timestamp,
+    /// When it last went on.
+    pub update_time: Timestamp,
+    /// When it ended.
+    pub end_time: Option<Timestamp>,
+    /// Counts its states.
+    pub version: i64,
+}
+
+/// A row of a job that has come to its end.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RowEnd {
+    /// It got a code.
+    Issued(Uuid),
+    /// It was refused, as the contract encodes that.
+    Refused(Vec<u8>),
+    /// The job ended before it was begun.
+    NotBegun,
+}
+
+/// Prints what it is and no more.
+impl std::fmt::Debug for RowEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Issued(_) => "RowEnd::Issued(…)",
+            Self::Refused(_) => "RowEnd::Refused(…)",
+            Self::NotBegun => "RowEnd::NotBegun",
+        })
+    }
+}
+
+/// What became of an act on a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// The job after it.
+    Done(Box<StoredJob>),
+    /// An earlier call with this request_id did it: the job's id.
+    Replayed(Uuid),
+    /// The request_id stands for another request.
+    RequestIdReused,
+    /// Too many of the caller's jobs have not ended.
+    TooMany,
+    /// It has changed since it was read.
+    Moved,
+}
+
+fn name(id: Uuid) -> String {
+    format!("{COLLECTION}/{id}")
+}
+
+impl Store {
+    /// Keeps rows of a job that is being received, and the job itself with the first of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn receive_job_rows(
+        &self,
+        job: &NewJob,
+        now: Timestamp,
+        rows: &[(i64, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        self.run_tx("receive_job_rows", |tx, _| {
+            Box::pin(async move {
+                let now = now.as_microsecond();
+                let model = issuance_job::ActiveModel {
+                    id: Set(job.id),
+                    caller_id: Set(job.caller_id.clone()),
+                    institution_code: Set(job.institution_code.clone()),
+                    label: Set(job.label.clone()),
+                    state: Set(RECEIVING.to_owned()),
+                    total: Set(0),
+                    issued: Set(0),
+                    failed: Set(0),
+                    max_error_percent: Set(job.max_error_percent.map(i32::from)),
+                    stop_reason: Set(String::new()),
+                    lease_until: Set(0),
+                    create_time: Set(now),
+                    update_time: Set(now),
+                    end_time: Set(None),
+                    version: Set(1),
+                };
+                let found = issuance_job::Entity::find_by_id(job.id).one(tx).await?;
+                if found.is_none() {
+                    issuance_job::Entity::insert(model)
+                        .exec_without_returning(tx)
+                        .await?;
+                }
+                let rows = rows
+                    .iter()
+                    .map(|(sequence, request)| issuance_job_row::ActiveModel {
+                        job_id: Set(job.id),
+                        sequence: Set(*sequence),
+                        state: Set(PENDING.to_owned()),
+                        request: Set(request.clone()),
+                        code_id: Set(None),
+                        status: Set(None),
+                    });
+                for rows in rows.collect::<Vec<_>>().chunks(INSERTED_TOGETHER) {
+                    issuance_job_row::Entity::insert_many(rows.to_vec())
+                        .exec_without_returning(tx)
+                        .await?;
+                }
+                Ok(Done::Commit(()))
+            })
+        })
+        .await
+    }
+
+    /// Queues a job all of whose rows, `total`, were received. Where it is not queued, what was received is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn queue_job(
+        &self,
+        context: &ActContext,
+        id: Uuid,
+        total: u32,
+    ) -> Result<JobOutcome, StoreError> {
+        let outcome = self.run_tx("queue_job", |tx, _| {
+            Box::pin(async move {
+                use issuance_job::Column;
+                match claim(tx, context, &name(id), "").await? {
+                    Some(Claimed::Replay { resource, .. }) => {
+                        let id = resource_id(&resource, COLLECTION)?;
+                        return Ok(Done::Abandon(JobOutcome::Replayed(id)));
+                    }
+                    Some(Claimed::Reused) => {
+                        return Ok(Done::Abandon(JobOutcome::RequestIdReused));
+                    }
+                    None => {}
+                }
+                let received = issuance_job::Entity::find_by_id(id).one(tx).await?;
+                let received = received.ok_or(StoreError::Corrupt("a job was not received"))?;
+                let open = issuance_job::Entity::find()
+                    .filter(Column::CallerId.eq(received.caller_id))
+                    .filter(Column::EndTime.is_null())
+                    .filter(Column::State.ne(RECEIVING))
+                    .count(tx)
+                    .await?;
+                if open >= OPEN_JOBS_MAX {
+                    return Ok(Done::Abandon(JobOutcome::TooMany));
+                }
+                let total =
+                    i32::try_from(total).map_err(|_| StoreError::Corrupt("issuance_job.total"))?;
+                issuance_job::Entity::update_many()
+                    .col_expr(Column::State, Expr::value(JobState::Queued.as_str()))
+                    .col_expr(Column::Total, Expr::value(total))
+                    .col_expr(
+                        Column::UpdateTime,
+                        Expr::value(context.now.as_microsecond()),
+                    )
+                    .filter(Column::Id.eq(id))
+                    .exec(tx)
+                    .await?;
+                let stored = get(tx, id).await?;
+                self.append(tx, context, act(&stored, "SUBMIT", "")).await?;
+                Ok(Done::Commit(JobOutcome::Done(Box::new(stored))))
+            })
+        });
+        let outcome = outcome.await?;
+        if !matches!(outcome, JobOutcome::Done(_)) {
+            self.forget_job(id).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Forgets a job that was not queued.
+    async fn forget_job(&self, id: Uuid) -> Result<(), StoreError> {
+        self.run_tx("forget_job", |tx, _| {
+            Box::pin(async move {
+                forget(tx, &[id]).await?;
+                Ok(Done::Commit(()))
+            })
+        })
+        .await
+    }
+
+    /// A job.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn job(&self, id: Uuid) -> Result<Option<StoredJob>, StoreError> {
+        self.read("get_job", async {
+            let row = issuance_job::Entity::find_by_id(id)
+                .filter(issuance_job::Column::State.ne(RECEIVING))
+                .one(&self.inner.db)
+                .await?;
+            row.map(read).transpose()
+        })
+        .await
+    }
+
+    /// Jobs submitted since `since`, of one caller or of all, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn jobs(
+        &self,
+        caller_id: Option<&str>,
+        since: Timestamp,
+        most: u64,
+    ) -> Result<Vec<StoredJob>, StoreError> {
+        use issuance_job::Column;
+        self.read("list_jobs", async {
+            let mut query = issuance_job::Entity::find()
+                .filter(Column::CreateTime.gte(since.as_microsecond()))
+                .filter(Column::State.ne(RECEIVING));
+            if let Some(caller_id) = caller_id {
+                query = query.filter(Column::CallerId.eq(caller_id));
+            }
+            let rows = query
+                .order_by_desc(Column::CreateTime)
+                .order_by_desc(Column::Id)
+                .limit(most)
+                .all(&self.inner.db)
+                .await?;
+            rows.into_iter().map(read).collect()
+        })
+        .await
+    }
+
+    /// Ends a job that was read in `version`; its rows that were not begun never are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn end_job(
+        &self,
+        context: &ActContext,
+        id: Uuid,
+        version: i64,
+        state: JobState,
+        stop_reason: &str,
+    ) -> Result<JobOutcome, StoreError> {
+        self.run_tx("end_job", |tx, _| {
+            Box::pin(async move {
+                match claim(tx, context, &name(id), "").await? {
+                    Some(Claimed::Replay { .. }) => {
+                        return Ok(Done::Abandon(JobOutcome::Replayed(id)));
+                    }
+                    Some(Claimed::Reused) => {
+                        return Ok(Done::Abandon(JobOutcome::RequestIdReused));
+                    }
+                    None => {}
+                }
+                let Some(before) = held(tx, id, version).await? else {
+                    return Ok(Done::Abandon(JobOutcome::Moved));
+                };
+                end(tx, context, id, state, stop_reason).await?;
+                let stored = get(tx, id).await?;
+                let action = match state {
+                    JobState::Cancelled => "CANCEL",
+                    _ => "STOP",
+                };
+                self.append(tx, context, act(&stored, action, before.as_str()))
+                    .await?;
+                Ok(Done::Commit(JobOutcome::Done(Box::new(stored))))
+            })
+        })
+        .await
+    }
+
+    /// Takes the job that has waited longest and that no node works on, until `lease_until`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn take_job(
+        &self,
+        context: &ActContext,
+        lease_until: Timestamp,
+    ) -> Result<Option<StoredJob>, StoreError> {
+        use issuance_job::Column;
+        let open = [JobState::Queued, JobState::Running].map(JobState::as_str);
+        let now = context.now.as_microsecond();
+        let free = self.read("find_job", async {
+            Ok(issuance_job::Entity::find()
+                .filter(Column::EndTime.is_null())
+                .filter(Column::State.is_in(open))
+                .filter(Column::LeaseUntil.lte(now))
+                .order_by_asc(Column::UpdateTime)
+                .one(&self.inner.db)
+                .await?)
+        });
+        let Some(free) = free.await? else {
+            return Ok(None);
+        };
+        let free = &free;
+        self.run_tx("take_job", |tx, _| {
+            Box::pin(async move {
+                let queued = free.state == JobState::Queued.as_str();
+                let taken = issuance_job::Entity::update_many()
+                    .col_expr(
+                        Column::LeaseUntil,
+                        Expr::value(lease_until.as_microsecond()),
+                    )
+                    .col_expr(Column::State, Expr::value(JobState::Running.as_str()))
+                    .col_expr(
+                        Column::Version,
+                        Expr::value(free.version + i64::from(queued)),
+                    )
+                    .filter(Column::Id.eq(free.id))
+                    .filter(Column::Version.eq(free.version))
+                    .filter(Column::LeaseUntil.eq(free.lease_until))
+                    .exec(tx)
+                    .await?;
+                if taken.rows_affected == 0 {
+                    return Ok(Done::Abandon(None));
+                }
+                let stored = get(tx, free.id).await?;
+                if queued {
+                    self.append(tx, context, act(&stored, "BEGIN", &free.state))
+                        .await?;
+                }
+                Ok(Done::Commit(Some(stored)))
+            })
+        })
+        .await
+    }
+
+    /// The next rows of a job that wait, in order, each as it was received.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn waiting_job_rows(
+        &self,
+        id: Uuid,
+        most: u64,
+    ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+        use issuance_job_row::Column;
+        self.read("find_job_rows", async {
+            let rows = issuance_job_row::Entity::find()
+                .filter(Column::JobId.eq(id))
+                .filter(Column::State.eq(PENDING))
+                .order_by_asc(Column::Sequence)
+                .limit(most)
+                .all(&self.inner.db)
+                .await?;
+            Ok(rows
+                .into_iter()
+                .map(|row| (row.sequence, row.request))
+                .collect())
+        })
+        .await
+    }
+
+    /// Puts on record what came of rows, gives the job back, and ends it when none waits any more or too many failed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn job_rows_done(
+        &self,
+        context: &ActContext,
+        id: Uuid,
+        ends: &[(i64, RowEnd)],
+    ) -> Result<StoredJob, StoreError> {
+        self.run_tx("job_rows_done", |tx, _| {
+            Box::pin(async move {
+                use issuance_job::Column;
+                let (mut issued, mut failed) = (0, 0);
+                for (sequence, end) in ends {
+                    let (code_id, status) = match end {
+                        RowEnd::Issued(id) => (Some(*id), None),
+                        RowEnd::Refused(status) => (None, Some(status.clone())),
+                        RowEnd::NotBegun => continue,
+                    };
+                    let written = put_end(tx, id, *sequence, code_id, status).await?;
+                    // Written by another node that had the job meanwhile: counted there.
+                    if written {
+                        issued += i32::from(code_id.is_some());
+                        failed += i32::from(code_id.is_none());
+                    }
+                }
+                issuance_job::Entity::update_many()
+                    .col_expr(Column::Issued, Expr::col(Column::Issued).add(issued))
+                    .col_expr(Column::Failed, Expr::col(Column::Failed).add(failed))
+                    .col_expr(Column::LeaseUntil, Expr::value(0_i64))
+                    .col_expr(
+                        Column::UpdateTime,
+                        Expr::value(context.now.as_microsecond()),
+                    )
+                    .filter(Column::Id.eq(id))
+                    .exec(tx)
+                    .await?;
+                let stored = get(tx, id).await?;
+                if stored.state.has_ended() {
+                    return Ok(Done::Commit(stored));
+                }
+                let percent = stored.max_error_percent;
+                let (state, reason) = if stored.issued + stored.failed >= stored.total {
+                    (JobState::Done, "")
+                } else if too_many_failed(stored.issued, stored.failed, percent) {
+                    (JobState::Stopped, ERROR_RATE)
+                } else {
+                    return Ok(Done::Commit(stored));
+                };
+                end(tx, context, id, state, reason).await?;
+                let ended = get(tx, id).await?;
+                let action = if reason.is_empty() { "FINISH" } else { "STOP" };
+                let act = act(&ended, action, stored.state.as_str());
+                self.append(tx, context, act).await?;
+                Ok(Done::Commit(ended))
+            })
+        })
+        .await
+    }
+
+    /// What came of the rows of a job behind a sequence, in order; of those that wait, nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn job_result(
+        &self,
+        id: Uuid,
+        after: i64,
+        most: u64,
+    ) -> Result<Vec<(i64, RowEnd)>, StoreError> {
+        use issuance_job_row::Column;
+        self.read("get_job_result", async {
+            let rows = issuance_job_row::Entity::find()
+                .filter(Column::JobId.eq(id))
+                .filter(Column::Sequence.gt(after))
+                .filter(Column::State.ne(PENDING))
+                .order_by_asc(Column::Sequence)
+                .limit(most)
+                .all(&self.inner.db)
+                .await?;
+            let end = |row: issuance_job_row::Model| {
+                let end = match (row.state.as_str(), row.code_id, row.status) {
+                    (DONE, Some(id), None) => RowEnd::Issued(id),
+                    (DONE, None, Some(status)) => RowEnd::Refused(status),
+                    (NOT_BEGUN, None, None) => RowEnd::NotBegun,
+                    _ => return Err(StoreError::Corrupt("issuance_job_row")),
+                };
+                Ok((row.sequence, end))
+            };
+            rows.into_iter().map(end).collect()
+        })
+        .await
+    }
+
+    /// Forgets the rows of jobs that ended before `limit`, and what was being received since before `abandoned`; how
+    /// many jobs lost theirs, at most `most`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn forget_job_rows(
+        &self,
+        limit: Timestamp,
+        abandoned: Timestamp,
+        most: u64,
+    ) -> Result<usize, StoreError> {
+        use issuance_job::Column;
+        self.run_tx("forget_job_rows", |tx, _| {
+            Box::pin(async move {
+                let left = issuance_job::Entity::find()
+                    .filter(Column::EndTime.is_null())
+                    .filter(Column::State.eq(RECEIVING))
+                    .filter(Column::UpdateTime.lt(abandoned.as_microsecond()))
+                    .limit(most)
+                    .all(tx)
+                    .await?;
+                let left: Vec<_> = left.into_iter().map(|job| job.id).collect();
+                forget(tx, &left).await?;
+                let old = issuance_job::Entity::find()
+                    .filter(Column::EndTime.lt(limit.as_microsecond()))
+                    .filter(Column::Total.gt(0))
+                    .order_by_asc(Column::EndTime)
+                    .limit(most)
+                    .all(tx)
+                    .await?;
+                for job in &old {
+                    forget(tx, &[job.id]).await?;
+                }
+                Ok(Done::Commit(left.len() + old.len()))
+            })
+        })
+        .await
+    }
+}
+
+/// Rows of one statement; SQLite bounds its parameters.
+const INSERTED_TOGETHER: usize = 100;
+
+/// Deletes jobs with their rows.
+async fn forget(tx: &DatabaseTransaction, ids: &[Uuid]) -> Result<(), StoreError> {
+    issuance_job_row::Entity::delete_many()
+        .filter(issuance_job_row::Column::JobId.is_in(ids.iter().copied()))
+        .exec(tx)
+        .await?;
+    issuance_job::Entity::delete_many()
+        .filter(issuance_job::Column::Id.is_in(ids.iter().copied()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// The state of an open job in `version`, whose row is held from here on.
+async fn held(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    version: i64,
+) -> Result<Option<JobState>, StoreError> {
+    use issuance_job::Column;
+    let held = issuance_job::Entity::update_many()
+        .col_expr(Column::Version, Expr::value(version + 1))
+        .filter(Column::Id.eq(id))
+        .filter(Column::Version.eq(version))
+        .filter(Column::EndTime.is_null())
+        .exec(tx)
+        .await?;
+    match held.rows_affected {
+        0 => Ok(None),
+        _ => Ok(Some(get(tx, id).await?.state)),
+    }
+}
+
+/// Ends a job: what waits is never begun, and forgotten.
+async fn end(
+    tx: &DatabaseTransaction,
+    context: &ActContext,
+    id: Uuid,
+    state: JobState,
+    stop_reason: &str,
+) -> Result<(), StoreError> {
+    use issuance_job::Column;
+    use issuance_job_row::Column as Row;
+    let now = context.now.as_microsecond();
+    issuance_job::Entity::update_many()
+        .col_expr(Column::State, Expr::value(state.as_str()))
+        .col_expr(Column::StopReason, Expr::value(stop_reason))
+        .col_expr(Column::EndTime, Expr::value(now))
+        .col_expr(Column::UpdateTime, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    issuance_job_row::Entity::update_many()
+        .col_expr(Row::State, Expr::value(NOT_BEGUN))
+        .col_expr(Row::Request, Expr::value(Vec::<u8>::new()))
+        .filter(Row::JobId.eq(id))
+        .filter(Row::State.eq(PENDING))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Writes what came of a row; `false` when that was known.
+async fn put_end(
+    tx: &DatabaseTransaction,
+    job: Uuid,
+    sequence: i64,
+    code_id: Option<Uuid>,
+    status: Option<Vec<u8>>,
+) -> Result<bool, StoreError> {
+    use issuance_job_row::Column;
+    let updated = issuance_job_row::Entity::update_many()
+        .col_expr(Column::State, Expr::value(DONE))
+        .col_expr(Column::Request, Expr::value(Vec::<u8>::new()))
+        .col_expr(Column::CodeId, Expr::value(code_id))
+        .col_expr(Column::Status, Expr::value(status))
+        .filter(Column::JobId.eq(job))
+        .filter(Column::Sequence.eq(sequence))
+        // One that was at work when the job ended has its end all the same.
+        .filter(Column::State.ne(DONE))
+        .exec(tx)
+        .await?;
+    Ok(updated.rows_affected > 0)
+}
+
+async fn get(db: &impl ConnectionTrait, id: Uuid) -> Result<StoredJob, StoreError> {
+    let row = issuance_job::Entity::find_by_id(id).one(db).await?;
+    read(row.ok_or(StoreError::Corrupt("issuance_job is missing"))?)
+}
+
+fn act(job: &StoredJob, action: &'static str, from: &str) -> Act {
+    Act {
+        resource: name(job.id),
+        action,
+        from: from.to_owned(),
+        to: job.state.as_str().to_owned(),
+        reason: job.stop_reason.clone(),
+        institution_code: job.institution_code.clone(),
+        ..Act::default()
+    }
+}
+
+fn read(row: issuance_job::Model) -> Result<StoredJob, StoreError> {
+    let count =
+        |count: i32| u32::try_from(count).map_err(|_| StoreError::Corrupt("issuance_job counts"));
+    let percent = row.max_error_percent.map(u8::try_from).transpose();
+    Ok(StoredJob {
+        id: row.id,
+        caller_id: row.caller_id,
+        institution_code: row.institution_code,
+        label: row.label,
+        state: known(&row.state, "issuance_job.state")?,
+        total: count(row.total)?,
+        issued: count(row.issued)?,
+        failed: count(row.failed)?,
+        max_error_percent: percent
+            .map_err(|_| StoreError::Corrupt("issuance_job.max_error_percent"))?,
+        stop_reason: row.stop_reason,
+        create_time: instant(row.create_time)?,
+        update_time: instant(row.update_time)?,
+        end_time: row.end_time.map(instant).transpose()?,
+        version: row.version,
+    })
+}
+
+impl Store {
+    /// Validity codes by their resource ids, in no order; those there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn codes_by_id(&self, ids: &[Uuid]) -> Result<Vec<crate::StoredCode>, StoreError> {
+        let mut keys = Rows::new(&[("id", ArrayType::Uuid)]);
+        for id in ids {
+            keys.push([(*id).into()]);
+        }
+        self.read("find_codes_by_id", async {
+            let found =
+                rows::find::<crate::entity::validity_code::Entity>(&self.inner.db, keys, false);
+            found
+                .await?
+                .into_iter()
+                .map(crate::codes::read_row)
+                .collect()
+        })
+        .await
+    }
+}

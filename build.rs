@@ -5,7 +5,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FILES: [&str; 11] = [
+use gavah_rules::{Guide, Language};
+use protox::prost_reflect;
+
+const FILES: [&str; 12] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -17,10 +20,36 @@ const FILES: [&str; 11] = [
     "gavah/v1/incident_service.proto",
     "gavah/v1/attachment_service.proto",
     "gavah/v1/issuance_job_service.proto",
+    "gavah/v1/document_service.proto",
+];
+
+/// The guides: name of the constant, titles, and the requests each is about.
+const GUIDES: [(&str, &str, &str, &[&str]); 2] = [
+    (
+        "ENROLLMENT_CERTIFICATE",
+        "راهنمای خدمت گواهی اشتغال به تحصیل",
+        "Guide of the service: enrollment certificates",
+        &[
+            "gavah.v1.CreateEnrollmentCertificateApplicationRequest",
+            "gavah.v1.RecordUniversityDecisionRequest",
+            "gavah.v1.RecordOrganizationDecisionRequest",
+        ],
+    ),
+    (
+        "VALIDITY_CODE",
+        "راهنمای خدمت صدور کد صحت",
+        "Guide of the service: validity codes",
+        &[
+            "gavah.v1.IssueValidityCodeRequest",
+            "gavah.v1.CreateValidityCodeApplicationRequest",
+            "gavah.v1.RecordExpertDecisionRequest",
+            "gavah.v1.RecordCodeReviewRequest",
+        ],
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for folder in ["buf", "gavah", "google"] {
+    for folder in ["buf", "gavah", "google", "guide.fa.tsv"] {
         println!("cargo::rerun-if-changed=proto/{folder}");
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -39,6 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         gavah_rules::validators(&pool, "gavah.v1")?,
     )?;
 
+    fs::write(out.join("guides.rs"), guides(&pool)?)?;
+
     tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::BoundedCodec")
@@ -50,6 +81,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// The guides as constants, `VALIDITY_CODE_FA` among them.
+fn guides(pool: &prost_reflect::DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let persian = fs::read_to_string("proto/guide.fa.tsv")?;
+    let mut code = String::new();
+    for (name, title_fa, title_en, requests) in GUIDES {
+        let guide = Guide {
+            title_fa,
+            title_en,
+            requests,
+            persian: &persian,
+        };
+        for (suffix, language) in [("FA", Language::Persian), ("EN", Language::English)] {
+            let markdown = guide.write(pool, language)?;
+            code += &format!("/// {title_en}.\npub const {name}_{suffix}: &str = {markdown:?};\n");
+        }
+    }
+    Ok(code)
 }
 
 /// Leaves the descriptor set where tools outside the build find it:

@@ -21,6 +21,11 @@ pub use rules::{FieldPath, Rule, RuleViolation, Validate, is_uuid};
 
 include!(concat!(env!("OUT_DIR"), "/validate.rs"));
 
+/// The guides of the services, in Markdown.
+pub mod guides {
+    include!(concat!(env!("OUT_DIR"), "/guides.rs"));
+}
+
 /// The `google.protobuf.FileDescriptorSet` of the contract and all it imports,
 /// with comments.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.binpb"));

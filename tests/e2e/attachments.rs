@@ -388,7 +388,7 @@ async fn a_file_whose_bytes_changed_is_not_given(world: &mut World) {
     let window = Peer::of(world, CallerKind::Window).await;
     let name = sent(&window, &pdf(1)).await;
     let digest = name.strip_prefix("attachments/").unwrap();
-    let file = world.dir().join("objects");
+    let file = world.dir().join("objects/attachments");
     let file = file.join(&digest[..2]).join(&digest[2..4]).join(digest);
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[10] ^= 1;

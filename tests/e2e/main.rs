@@ -42,6 +42,7 @@ mod code_stages;
 mod codes;
 mod corrections;
 mod deadlines;
+mod documents;
 mod feed;
 mod fields;
 mod harness;

@@ -94,6 +94,12 @@ methods! {
         list_incidents(ListIncidentsRequest) -> ListIncidentsResponse,
         list_issuance_pauses(ListIssuancePausesRequest) -> ListIssuancePausesResponse,
     }
+    documents {
+        publish_service_document(PublishServiceDocumentRequest) -> PublishServiceDocumentResponse,
+        get_service_document(GetServiceDocumentRequest) -> GetServiceDocumentResponse,
+        list_service_documents(ListServiceDocumentsRequest) -> ListServiceDocumentsResponse,
+        get_service_guide(GetServiceGuideRequest) -> GetServiceGuideResponse,
+    }
     jobs {
         get_issuance_job(GetIssuanceJobRequest) -> GetIssuanceJobResponse,
         list_issuance_jobs(ListIssuanceJobsRequest) -> ListIssuanceJobsResponse,

@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 22] = [
     "application_step",
     "attachment",
     "attachment_upload",
@@ -100,5 +100,6 @@ const TABLES: [&str; 21] = [
     "issuance_job_row",
     "issuance_pause",
     "request_claim",
+    "service_document",
     "validity_code",
 ];

@@ -56,6 +56,7 @@ heads! {
     IssueValidityCodeRequest,
     PauseIssuanceRequest,
     ProposeRevocationRequest,
+    PublishServiceDocumentRequest,
     RecordCodeReviewRequest,
     RecordExpertDecisionRequest,
     RecordOrganizationDecisionRequest,

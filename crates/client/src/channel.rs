@@ -11,7 +11,7 @@ use tower::Service;
 
 use gavah_api::v1::{
     attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
-    change_service_client::ChangeServiceClient,
+    change_service_client::ChangeServiceClient, document_service_client::DocumentServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient,
@@ -84,6 +84,11 @@ impl Channel {
     /// What the organization does when something has gone wrong.
     pub fn incidents(&self) -> IncidentServiceClient<Channel> {
         IncidentServiceClient::new(self.clone())
+    }
+
+    /// Documents and guides of the services.
+    pub fn documents(&self) -> DocumentServiceClient<Channel> {
+        DocumentServiceClient::new(self.clone())
     }
 
     /// Jobs that issue validity codes from a file.

@@ -11,7 +11,7 @@ use tonic::{Response, Status};
 
 use gavah_api::v1::{
     attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
-    change_service_client::ChangeServiceClient,
+    change_service_client::ChangeServiceClient, document_service_client::DocumentServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient,
@@ -185,6 +185,11 @@ impl Client {
     /// Pauses of issuing, with deadline and trace context but without repetition.
     pub fn incidents(&self) -> IncidentServiceClient<Channel> {
         self.once().incidents()
+    }
+
+    /// Documents and guides, with deadline and trace context but without repetition.
+    pub fn documents(&self) -> DocumentServiceClient<Channel> {
+        self.once().documents()
     }
 
     /// Jobs, with deadline, but for what lasts, and trace context, but without repetition.

@@ -24,6 +24,7 @@ pub mod program;
 pub mod reason;
 pub mod record;
 pub mod service;
+pub mod service_document;
 pub mod tariff;
 pub mod term;
 pub mod text;

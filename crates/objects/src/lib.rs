@@ -79,10 +79,25 @@ pub fn digest_of(bytes: &[u8]) -> FileDigest {
     FileDigest::new(sha256)
 }
 
-/// Two levels of folders keep each of them short.
-fn place(file: FileDigest) -> Path {
-    let name = file.to_string();
-    Path::from_iter([&name[..2], &name[2..4], &name])
+/// What files belong to: the same bytes in two areas are two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Area {
+    /// Files that come with applications.
+    Attachments,
+    /// Documents of the services.
+    Documents,
+}
+
+impl Area {
+    /// Two levels of folders keep each of them short.
+    fn place(self, file: FileDigest) -> Path {
+        let area = match self {
+            Self::Attachments => "attachments",
+            Self::Documents => "documents",
+        };
+        let name = file.to_string();
+        Path::from_iter([area, &name[..2], &name[2..4], &name])
+    }
 }
 
 /// The store of files; a clone is the same store.
@@ -133,9 +148,14 @@ impl Objects {
     /// # Errors
     ///
     /// [`ObjectsError::Unavailable`].
-    pub async fn put(&self, file: FileDigest, bytes: Bytes) -> Result<(), ObjectsError> {
+    pub async fn put(
+        &self,
+        area: Area,
+        file: FileDigest,
+        bytes: Bytes,
+    ) -> Result<(), ObjectsError> {
         let payload = PutPayload::from_bytes(bytes);
-        let put = self.store.put(&place(file), payload).await;
+        let put = self.store.put(&area.place(file), payload).await;
         put.map(|_| ()).map_err(|error| failure(&error))
     }
 
@@ -145,8 +165,13 @@ impl Objects {
     ///
     /// [`ObjectsError::Missing`], [`ObjectsError::Altered`] also when it is longer,
     /// [`ObjectsError::Unavailable`].
-    pub async fn get(&self, file: FileDigest, most: u64) -> Result<Bytes, ObjectsError> {
-        let found = self.store.get(&place(file)).await;
+    pub async fn get(
+        &self,
+        area: Area,
+        file: FileDigest,
+        most: u64,
+    ) -> Result<Bytes, ObjectsError> {
+        let found = self.store.get(&area.place(file)).await;
         let found = found.map_err(|error| failure(&error))?;
         if found.meta.size > most {
             return Err(ObjectsError::Altered);
@@ -164,8 +189,8 @@ impl Objects {
     /// # Errors
     ///
     /// [`ObjectsError::Unavailable`].
-    pub async fn delete(&self, file: FileDigest) -> Result<(), ObjectsError> {
-        match self.store.delete(&place(file)).await {
+    pub async fn delete(&self, area: Area, file: FileDigest) -> Result<(), ObjectsError> {
+        match self.store.delete(&area.place(file)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failure(&error)),
         }
@@ -185,6 +210,7 @@ mod tests {
     use super::*;
 
     const MOST: u64 = 1000;
+    const AREA: Area = Area::Attachments;
 
     fn local(dir: &std::path::Path) -> Objects {
         let path = dir.join("objects");
@@ -202,16 +228,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let objects = local(dir.path());
         let digest = digest_of(b"what was kept");
-        assert_eq!(objects.get(digest, MOST).await, Err(ObjectsError::Missing));
+        assert_eq!(
+            objects.get(AREA, digest, MOST).await,
+            Err(ObjectsError::Missing)
+        );
         objects
-            .put(digest, Bytes::from_static(b"what was kept"))
+            .put(AREA, digest, Bytes::from_static(b"what was kept"))
             .await
             .unwrap();
-        let file = dir.path().join("objects").join(place(digest).as_ref());
+        let file = dir.path().join("objects").join(AREA.place(digest).as_ref());
         assert_eq!(std::fs::read(&file).unwrap(), b"what was kept");
-        assert_eq!(objects.get(digest, 12).await, Err(ObjectsError::Altered));
+        assert_eq!(
+            objects.get(AREA, digest, 12).await,
+            Err(ObjectsError::Altered)
+        );
         std::fs::write(&file, b"something else").unwrap();
-        assert_eq!(objects.get(digest, MOST).await, Err(ObjectsError::Altered));
+        assert_eq!(
+            objects.get(AREA, digest, MOST).await,
+            Err(ObjectsError::Altered)
+        );
     }
 
     #[tokio::test]
@@ -221,13 +256,34 @@ mod tests {
         let bytes = Bytes::from_static(b"a scan");
         let digest = digest_of(&bytes);
         for _ in 0..2 {
-            objects.put(digest, bytes.clone()).await.unwrap();
-            assert_eq!(objects.get(digest, MOST).await.unwrap(), bytes);
+            objects.put(AREA, digest, bytes.clone()).await.unwrap();
+            assert_eq!(objects.get(AREA, digest, MOST).await.unwrap(), bytes);
         }
         for _ in 0..2 {
-            objects.delete(digest).await.unwrap();
-            assert_eq!(objects.get(digest, MOST).await, Err(ObjectsError::Missing));
+            objects.delete(AREA, digest).await.unwrap();
+            assert_eq!(
+                objects.get(AREA, digest, MOST).await,
+                Err(ObjectsError::Missing)
+            );
         }
+    }
+
+    #[tokio::test]
+    async fn the_same_bytes_in_two_areas_are_two_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = local(dir.path());
+        let bytes = Bytes::from_static(b"%PDF-1.7");
+        let digest = digest_of(&bytes);
+        for area in [Area::Attachments, Area::Documents] {
+            objects.put(area, digest, bytes.clone()).await.unwrap();
+        }
+        objects.delete(Area::Attachments, digest).await.unwrap();
+        let gone = objects.get(Area::Attachments, digest, MOST).await;
+        assert_eq!(gone, Err(ObjectsError::Missing));
+        assert_eq!(
+            objects.get(Area::Documents, digest, MOST).await.unwrap(),
+            bytes
+        );
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! published and silently not enforced.
 
 mod generate;
+mod guide;
 mod read;
 
 use protox::prost_reflect::{DescriptorPool, MessageDescriptor};
 
 pub use generate::validators;
+pub use guide::{Guide, Language};
 
 /// Why checks could not be generated.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,9 @@ pub enum RulesError {
     /// The descriptors do not know the `buf.validate` extensions.
     #[error("the contract does not import buf/validate/validate.proto")]
     NoExtensions,
+    /// A guide would not be whole.
+    #[error("the guide lacks the meaning of: {0}")]
+    Guide(String),
     /// An annotation uses a rule this generator does not know.
     #[error("{field}: rule `{rule}` is not supported by the generator")]
     Unsupported {

@@ -34,6 +34,12 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.AuditService/ListAuditEntries", OVERSIGHT),
     ("/gavah.v1.ChangeService/ListChanges", CERTIFICATE_READERS),
     ("/gavah.v1.ChangeService/WatchChanges", CERTIFICATE_READERS),
+    ("/gavah.v1.DocumentService/DownloadServiceDocument", ALL_BUT_MONITORS),
+    ("/gavah.v1.DocumentService/GetServiceDocument", ALL_BUT_MONITORS),
+    ("/gavah.v1.DocumentService/GetServiceGuide", ALL_BUT_MONITORS),
+    ("/gavah.v1.DocumentService/ListServiceDocuments", ALL_BUT_MONITORS),
+    ("/gavah.v1.DocumentService/PublishServiceDocument", OFFICERS),
+    ("/gavah.v1.DocumentService/UploadServiceDocument", OFFICERS),
     ("/gavah.v1.EnrollmentCertificateService/CancelEnrollmentCertificateApplication", WINDOW),
     ("/gavah.v1.EnrollmentCertificateService/CorrectEnrollmentCertificate", OFFICERS),
     ("/gavah.v1.EnrollmentCertificateService/CreateEnrollmentCertificateApplication", WINDOW),
@@ -171,7 +177,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 71 + 4);
+        assert_eq!(listed.len(), 77 + 4);
     }
 
     #[test]
@@ -230,6 +236,7 @@ mod tests {
                 "BatchValidate",
                 "StreamValidate",
                 "Match",
+                "Download",
                 "Watch",
             ]
             .iter()
@@ -256,6 +263,10 @@ mod tests {
         ];
         let validate = [
             "BatchValidateCodes",
+            "DownloadServiceDocument",
+            "GetServiceDocument",
+            "GetServiceGuide",
+            "ListServiceDocuments",
             "MatchCode",
             "StreamValidateCodes",
             "ValidateCode",
@@ -320,6 +331,7 @@ mod tests {
             "PauseIssuance",
             "PreviewRevocation",
             "ProposeRevocation",
+            "PublishServiceDocument",
             "RecordCodeReview",
             "RecordOrganizationDecision",
             "ReinstateEnrollmentCertificate",
@@ -330,6 +342,7 @@ mod tests {
             "UpdateCaller",
             "UpdateExpert",
             "UpdateInstitution",
+            "UploadServiceDocument",
             "WithdrawRevocation",
         ];
         let create = [

@@ -38,11 +38,12 @@ use crate::tasks::{
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
+    "gavah.v1.DocumentService",
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.IncidentService",

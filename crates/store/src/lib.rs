@@ -74,7 +74,8 @@ pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use lookup::GatheredHere;
 pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
 pub use registry::{
-    NewCaller, Paused, RegistryChange, StoredCaller, StoredExpert, StoredInstitution, StoredPause,
+    NewCaller, NewServiceDocument, Paused, RegistryChange, StoredCaller, StoredExpert,
+    StoredInstitution, StoredPause, StoredServiceDocument,
 };
 pub use seed::{
     AgreementSeed, CallSeed, CodeRulesSeed, RequiredAttachmentSeed, Seed, SeedError, TariffRowSeed,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use gavah_domain::caller::CallerId;
-use gavah_domain::service::{Agreement, ServiceCall, WorkflowVersion};
+use gavah_domain::service::{Agreement, ServiceCall, ServiceKind, WorkflowVersion};
 use gavah_domain::tariff::{TariffRow, TariffYear};
 use gavah_domain::{JalaliDate, Money, Term, TermId, TermTable};
 use jiff::Timestamp;
@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub tariffs: Vec<TariffYear>,
     /// Pauses of issuing in force.
     pub pauses: Vec<StoredPause>,
+    /// Of each service the number of the last publication of its documents; none where nothing is published.
+    pub publications: HashMap<ServiceKind, i64>,
 }
 
 impl Snapshot {
@@ -110,6 +112,7 @@ impl Store {
                 terms: self.terms().await?,
                 tariffs: self.tariffs().await?,
                 pauses: self.pauses().await?,
+                publications: self.publications().await?,
             })
         })
         .await

@@ -254,6 +254,7 @@ pub fn code_content(institution: &InstitutionCode, expert_code: &str) -> CodeCon
         priors: Vec::new(),
         quote: free(),
         workflow_version: "code-v1".to_owned(),
+        documents: 0,
     }
 }
 
@@ -340,6 +341,7 @@ pub fn certificate_content(institution: &str) -> CertificateContent {
         valid_until: today().plus_months(6),
         quote: free(),
         workflow_version: "certificate-v1".to_owned(),
+        documents: 0,
         replaces: None,
         paper: None,
         attachments: Vec::new(),

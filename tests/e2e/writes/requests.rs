@@ -9,6 +9,7 @@ use gavah_testkit::world::{
 
 use super::Write;
 use crate::code_stages;
+use crate::documents;
 use crate::messages::{apply, correct, date, instant, issue, record, request_id, upsert};
 use crate::peer::Peer;
 use crate::revocations::{approve, officer, propose, proposed, selection};
@@ -512,6 +513,7 @@ pub(super) async fn of_code_applications(world: &mut World) -> Vec<Write> {
     use CallerKind::{Organization, University};
     use code_stages::{by_expert, by_officer, cancel, confirmed, create, made, offered, resubmit};
     let university = Peer::of(world, University).await;
+    let draft = documents::drafted(&Peer::of(world, Organization).await, "directive-1").await;
     offered(world, Some(100)).await;
     let reviewed = made(&university, create(world)).await;
     let reviewed = confirmed(&university, &reviewed).await.application.unwrap();
@@ -522,6 +524,18 @@ pub(super) async fn of_code_applications(world: &mut World) -> Vec<Write> {
     let returned = returned.unwrap().application.unwrap();
     let service = "ValidityCodeService";
     vec![
+        Write::new(
+            "DocumentService/PublishServiceDocument",
+            Organization,
+            documents::publish(&draft),
+            // The same draft by another way of writing its name.
+            |request| {
+                request.name = request
+                    .name
+                    .to_uppercase()
+                    .replace("SERVICEDOCUMENTS", "serviceDocuments")
+            },
+        ),
         Write::new(
             "IssuanceJobService/CancelIssuanceJob",
             University,

@@ -12,10 +12,11 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 13] = [
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
+    "gavah.v1.DocumentService",
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.IncidentService",

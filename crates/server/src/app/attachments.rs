@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gavah_domain::Reason;
 use gavah_domain::attachment::{Attachment, FileDigest, MediaType};
 use gavah_domain::service::WorkflowVersion;
-use gavah_objects::digest_of;
+use gavah_objects::{Area, digest_of};
 use gavah_store::{ActContext, StoredAttachment};
 use jiff::SignedDuration;
 
@@ -68,7 +68,7 @@ pub async fn keep(
     {
         return Err(Reason::ConcurrentUpdate.into());
     }
-    app.objects.put(file, bytes).await?;
+    app.objects.put(Area::Attachments, file, bytes).await?;
     Ok(store.keep_attachment(&context, file).await?)
 }
 
@@ -89,7 +89,7 @@ pub async fn read(
         .filter(|stored| entitled(call, stored))
         .ok_or(Reason::ResourceNotFound)?;
     let most = u64::try_from(stored.size_bytes).unwrap_or_default();
-    let bytes = app.objects.get(file, most).await?;
+    let bytes = app.objects.get(Area::Attachments, file, most).await?;
     store.note_download(&of_call(app, call), file).await?;
     Ok((stored, bytes))
 }
@@ -177,7 +177,7 @@ pub async fn sweep(app: &App) -> Result<usize, AppError> {
     let limit = limit.map_err(|_| AppError::Internal("the clock is before the calendar"))?;
     let swept = app.store.sweep_attachments(limit, SWEPT_TOGETHER).await?;
     for file in &swept {
-        app.objects.delete(*file).await?;
+        app.objects.delete(Area::Attachments, *file).await?;
         app.store.forget_attachment(&context, *file).await?;
     }
     Ok(swept.len())

@@ -276,6 +276,10 @@ async fn hand_in(
         attachments: input.attachments.clone(),
         quote: begun.map_or(quote, |begun| begun.quote.clone()),
         workflow_version: workflow.id.clone(),
+        documents: match begun {
+            Some(begun) => begun.documents,
+            None => call.documents(ServiceKind::ValidityCode),
+        },
         attestation: None,
     };
     let key = key(workflow, &content);
@@ -407,6 +411,7 @@ async fn granted(
         priors: codes,
         quote: content.quote.clone(),
         workflow_version: content.workflow_version.clone(),
+        documents: content.documents,
     };
     Ok(Onward {
         steps,

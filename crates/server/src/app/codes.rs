@@ -201,6 +201,7 @@ async fn prepare(
         priors,
         quote,
         workflow_version: terms.workflow.id.clone(),
+        documents: call.documents(ServiceKind::ValidityCode),
     };
     ready(app, terms.workflow, content, now)
 }

@@ -76,6 +76,7 @@ async fn one(
                 evidence: "issued before this service".to_owned(),
             },
             workflow_version: String::new(),
+            documents: 0,
         },
         legacy: true,
         issue_time: row.issue_time,

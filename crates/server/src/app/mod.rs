@@ -37,6 +37,7 @@ pub mod recovery;
 pub mod registry;
 pub mod remembered;
 pub mod revocations;
+pub mod service_documents;
 pub mod validate;
 
 use budgets::Budgets;
@@ -178,6 +179,17 @@ struct Terms<'a> {
     call: &'a ServiceCall,
     workflow: &'a WorkflowVersion,
     quote: Quote,
+}
+
+impl Acting {
+    /// Number of the publication of the service's documents that is in force.
+    fn documents(&self, service: ServiceKind) -> i64 {
+        self.snapshot
+            .publications
+            .get(&service)
+            .copied()
+            .unwrap_or_default()
+    }
 }
 
 /// The guards every issuing shares, in the order in which their refusals matter:

@@ -18,11 +18,11 @@ pub const CHUNK_BYTES: usize = 32 * 1024;
 /// # Errors
 ///
 /// [`Reason::FieldRequired`] for an empty one, [`Reason::FieldTooLong`].
-pub fn chunk(request: pb::UploadAttachmentRequest) -> Result<Vec<u8>, AppError> {
+pub fn part(chunk: Vec<u8>) -> Result<Vec<u8>, AppError> {
     let mut found = Violations::default();
-    match request.chunk.len() {
+    match chunk.len() {
         0 => found.push("chunk", Reason::FieldRequired),
-        1..=CHUNK_BYTES => return Ok(request.chunk),
+        1..=CHUNK_BYTES => return Ok(chunk),
         _ => found.push("chunk", Reason::FieldTooLong),
     }
     Err(found.into())
@@ -136,14 +136,10 @@ mod tests {
 
     #[test]
     fn a_part_is_neither_empty_nor_long() {
-        let chunk = |bytes| {
-            chunk(pb::UploadAttachmentRequest {
-                chunk: vec![7; bytes],
-            })
-        };
-        assert_eq!(chunk(CHUNK_BYTES).unwrap().len(), CHUNK_BYTES);
+        let part = |bytes| part(vec![7; bytes]);
+        assert_eq!(part(CHUNK_BYTES).unwrap().len(), CHUNK_BYTES);
         for wrong in [0, CHUNK_BYTES + 1] {
-            assert!(chunk(wrong).is_err(), "{wrong}");
+            assert!(part(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -374,6 +374,7 @@ pub fn application_to_pb(stored: &StoredApplication) -> pb::EnrollmentCertificat
         pay_until_time: stored.pay_until.map(instant_to_pb),
         etag: stored.version.to_string(),
         attachments: attachments_to_pb(&content.attachments),
+        documents_publication: content.documents,
     }
 }
 

@@ -266,6 +266,7 @@ fn content() -> CertificateContent {
             evidence: "budget law, table 7".to_owned(),
         },
         workflow_version: "certificate-1".to_owned(),
+        documents: 3,
         replaces: None,
         paper: None,
         attachments: Vec::new(),

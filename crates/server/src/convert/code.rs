@@ -494,6 +494,7 @@ pub fn code_to_pb(stored: &StoredCode) -> pb::ValidityCode {
             .superseded_by
             .map(|id| Collection::ValidityCodes.name(id))
             .unwrap_or_default(),
+        documents_publication: content.documents,
     }
 }
 

@@ -398,6 +398,7 @@ pub fn application_to_pb(stored: &StoredCodeApplication) -> pb::ValidityCodeAppl
         create_time: Some(instant_to_pb(stored.create_time)),
         update_time: Some(instant_to_pb(stored.update_time)),
         etag: stored.version.to_string(),
+        documents_publication: content.documents,
     }
 }
 

@@ -395,6 +395,7 @@ fn a_stored_code_is_shown_as_it_was_asked_for() {
             priors: Vec::new(),
             quote,
             workflow_version: "code-1".to_owned(),
+            documents: 3,
         },
         state: DocumentState::Revoked,
         issue_time,

@@ -118,6 +118,8 @@ twins! {
     Purpose = gavah_domain::certificate::Purpose,
     QuoteBasis = gavah_domain::tariff::QuoteBasis,
     RevocationReason = gavah_domain::document::RevocationReason,
+    ServiceDocumentKind = gavah_domain::service_document::ServiceDocumentKind,
+    ServiceDocumentState = gavah_domain::service_document::ServiceDocumentState,
     ServiceKind = gavah_domain::service::ServiceKind,
     StudyMode = gavah_domain::program::StudyMode,
     TermKind = gavah_domain::TermKind,
@@ -133,11 +135,12 @@ mod tests {
 
     /// Enums of the contract that the domain does not know: what the registry
     /// and the store tell of themselves, and actions of which each body has some.
-    const WITHOUT_TWIN: [&str; 7] = [
+    const WITHOUT_TWIN: [&str; 8] = [
         "ClientCertificateState",
         "CodeReview",
         "DocumentType",
         "ExpertDecision",
+        "GuideLanguage",
         "OrganizationDecision",
         "UniversityDecision",
         "UpsertOutcome",

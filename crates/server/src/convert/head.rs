@@ -66,6 +66,7 @@ write_requests! {
     IssueValidityCodeRequest,
     PauseIssuanceRequest,
     ProposeRevocationRequest,
+    PublishServiceDocumentRequest,
     RecordCodeReviewRequest,
     RecordExpertDecisionRequest,
     RecordOrganizationDecisionRequest,

@@ -26,6 +26,8 @@ pub enum Collection {
     Incidents,
     /// `issuanceJobs/{uuid}`.
     IssuanceJobs,
+    /// `serviceDocuments/{uuid}`.
+    ServiceDocuments,
 }
 
 impl Collection {
@@ -40,6 +42,7 @@ impl Collection {
             Self::EnrollmentCertificateApplications => "enrollmentCertificateApplications",
             Self::Incidents => "incidents",
             Self::IssuanceJobs => "issuanceJobs",
+            Self::ServiceDocuments => "serviceDocuments",
         }
     }
 
@@ -275,6 +278,7 @@ mod tests {
             Collection::EnrollmentCertificateApplications,
             Collection::ValidityCodeApplications,
             Collection::IssuanceJobs,
+            Collection::ServiceDocuments,
         ] {
             assert_eq!(collection.parse(&collection.name(id)), Ok(id));
         }

@@ -133,6 +133,7 @@ fn stored() -> StoredCode {
                 evidence: "directive 3".to_owned(),
             },
             workflow_version: "code-1".to_owned(),
+            documents: 0,
         },
         state: DocumentState::Superseded,
         issue_time: fixtures::now(),

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, reply, split};
 use crate::app::attachments::{self, Incoming};
-use crate::convert::attachment::{CHUNK_BYTES, attachment_to_pb, chunk, download};
+use crate::convert::attachment::{CHUNK_BYTES, attachment_to_pb, download, part};
 use crate::status::to_status;
 
 #[tonic::async_trait]
@@ -24,7 +24,7 @@ impl AttachmentService for Services {
         let _place = self.streams.place(&call)?;
         let mut incoming = Incoming::default();
         while let Some(message) = messages.next().await {
-            let taken = chunk(message?).and_then(|part| incoming.take(&part));
+            let taken = part(message?.chunk).and_then(|part| incoming.take(&part));
             taken.map_err(|error| to_status(error, call.trace_id))?;
         }
         let kept = attachments::keep(&self.app, &call, incoming).await;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use gavah_api::v1::attachment_service_server::AttachmentServiceServer;
 use gavah_api::v1::audit_service_server::AuditServiceServer;
 use gavah_api::v1::change_service_server::ChangeServiceServer;
+use gavah_api::v1::document_service_server::DocumentServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
 use gavah_api::v1::incident_service_server::IncidentServiceServer;
@@ -26,6 +27,7 @@ use super::Services;
 const ATTACHMENTS: &str = AttachmentServiceServer::<Services>::NAME;
 const AUDIT: &str = AuditServiceServer::<Services>::NAME;
 const INCIDENTS: &str = IncidentServiceServer::<Services>::NAME;
+const DOCUMENTS: &str = DocumentServiceServer::<Services>::NAME;
 const JOBS: &str = IssuanceJobServiceServer::<Services>::NAME;
 const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
@@ -44,6 +46,7 @@ struct Targets {
     incidents: IncidentServiceServer<Services>,
     audit: AuditServiceServer<Services>,
     changes: ChangeServiceServer<Services>,
+    documents: DocumentServiceServer<Services>,
     jobs: IssuanceJobServiceServer<Services>,
     certificates: EnrollmentCertificateServiceServer<Services>,
     records: EnrollmentRecordServiceServer<Services>,
@@ -65,6 +68,7 @@ impl Dispatch {
             attachments: server!(AttachmentServiceServer, small),
             incidents: server!(IncidentServiceServer, small),
             audit: server!(AuditServiceServer, small),
+            documents: server!(DocumentServiceServer, small),
             jobs: server!(IssuanceJobServiceServer, small),
             changes: server!(ChangeServiceServer, small),
             certificates: server!(EnrollmentCertificateServiceServer, small),
@@ -94,6 +98,7 @@ impl Service<Request<Body>> for Dispatch {
             RECORDS => targets.records.clone().call(request),
             CERTIFICATES => targets.certificates.clone().call(request),
             REGISTRY => targets.registry.clone().call(request),
+            DOCUMENTS => targets.documents.clone().call(request),
             JOBS => targets.jobs.clone().call(request),
             CHANGES => targets.changes.clone().call(request),
             INCIDENTS => targets.incidents.clone().call(request),

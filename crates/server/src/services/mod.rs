@@ -20,6 +20,7 @@ mod certificates;
 mod changes;
 mod codes;
 mod dispatch;
+mod documents;
 mod incidents;
 mod jobs;
 mod records;

@@ -67,6 +67,8 @@ pub struct ApplicationContent {
     pub quote: Option<Quote>,
     /// The workflow version.
     pub workflow_version: String,
+    /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
+    pub documents: i64,
 }
 
 impl From<&CertificateContent> for ApplicationContent {
@@ -85,6 +87,7 @@ impl From<&CertificateContent> for ApplicationContent {
             attachments: content.attachments.clone(),
             quote: Some(content.quote.clone()),
             workflow_version: content.workflow_version.clone(),
+            documents: content.documents,
         }
     }
 }
@@ -471,6 +474,8 @@ struct ApplicationJson {
     attachments: Vec<AttachmentJson>,
     quote: Option<QuoteJson>,
     workflow: String,
+    #[serde(default)]
+    documents: i64,
 }
 
 fn application_json(content: &ApplicationContent) -> Result<String, StoreError> {
@@ -489,6 +494,7 @@ fn application_json(content: &ApplicationContent) -> Result<String, StoreError> 
         attachments: attachments_json(&content.attachments),
         quote: content.quote.as_ref().map(QuoteJson::from),
         workflow: content.workflow_version.clone(),
+        documents: content.documents,
     })
 }
 
@@ -521,6 +527,7 @@ pub(super) fn application_content(stored: &str) -> Result<ApplicationContent, St
         attachments: attachments_read(json.attachments)?,
         quote: json.quote.map(QuoteJson::read).transpose()?,
         workflow_version: json.workflow,
+        documents: json.documents,
     })
 }
 

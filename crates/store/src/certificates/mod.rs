@@ -54,6 +54,8 @@ pub struct CertificateContent {
     pub quote: Quote,
     /// The workflow version.
     pub workflow_version: String,
+    /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
+    pub documents: i64,
     /// The certificate that it replaces.
     pub replaces: Option<Uuid>,
     /// The paper that it confirms.

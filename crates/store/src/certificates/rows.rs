@@ -33,6 +33,8 @@ struct CertificateJson {
     valid_until: i32,
     quote: QuoteJson,
     workflow: String,
+    #[serde(default)]
+    documents: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaces: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +149,7 @@ pub(super) fn content_json(content: &CertificateContent) -> Result<String, Store
         valid_until: content.valid_until.as_i32(),
         quote: (&content.quote).into(),
         workflow: content.workflow_version.clone(),
+        documents: content.documents,
         replaces: content.replaces.map(|id| id.to_string()),
         paper: content.paper.as_ref().map(PaperJson::from),
         attachments: attachments_json(&content.attachments),
@@ -168,6 +171,7 @@ fn content_read(stored: &str) -> Result<CertificateContent, StoreError> {
             .map_err(|_| StoreError::Corrupt("certificate valid_until"))?,
         quote: json.quote.read()?,
         workflow_version: json.workflow,
+        documents: json.documents,
         replaces: json
             .replaces
             .map(|id| known(&id, "certificate replaces"))

@@ -66,6 +66,8 @@ pub struct CodeApplicationContent {
     pub quote: Quote,
     /// The workflow version.
     pub workflow_version: String,
+    /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
+    pub documents: i64,
     /// The expert's attestation, once confirmed.
     pub attestation: Option<Attestation>,
 }
@@ -368,6 +370,7 @@ struct ContentJson {
     attachments: Vec<AttachmentJson>,
     quote: QuoteJson,
     workflow: String,
+    documents: i64,
     attestation: Option<Attestation>,
 }
 
@@ -411,6 +414,7 @@ fn content_json(content: &CodeApplicationContent) -> Result<String, StoreError> 
         attachments: attachments_json(&content.attachments),
         quote: (&content.quote).into(),
         workflow: content.workflow_version.clone(),
+        documents: content.documents,
         attestation: content.attestation.clone(),
     })
 }
@@ -440,6 +444,7 @@ fn content_read(stored: &str) -> Result<CodeApplicationContent, StoreError> {
         attachments: attachments_read(json.attachments)?,
         quote: json.quote.read()?,
         workflow_version: json.workflow,
+        documents: json.documents,
         attestation: json.attestation,
     })
 }

@@ -66,6 +66,8 @@ pub struct CodeContent {
     pub quote: Quote,
     /// The workflow version.
     pub workflow_version: String,
+    /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
+    pub documents: i64,
 }
 
 /// A code ready to be recorded.

@@ -25,6 +25,8 @@ struct CodeJson {
     priors: Vec<(String, Uuid)>,
     quote: QuoteJson,
     workflow: String,
+    #[serde(default)]
+    documents: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +91,7 @@ pub(super) fn new_row(issue: &IssueCode) -> Result<validity_code::ActiveModel, S
             .collect(),
         quote: (&content.quote).into(),
         workflow: content.workflow_version.clone(),
+        documents: content.documents,
     };
     Ok(validity_code::ActiveModel {
         id: Set(issue.id),
@@ -137,6 +140,7 @@ pub(crate) fn read_row(row: validity_code::Model) -> Result<StoredCode, StoreErr
                 .collect::<Result<_, StoreError>>()?,
             quote: json.quote.read()?,
             workflow_version: json.workflow,
+            documents: json.documents,
         },
         state: known(&row.state, "validity_code.state")?,
         issue_time: instant(row.issue_time)?,

@@ -29,6 +29,7 @@ pub mod registry_version;
 pub mod request_claim;
 pub mod serial_counter;
 pub mod service_call;
+pub mod service_document;
 pub mod tariff_row;
 pub mod tariff_year;
 pub mod term;

@@ -19,6 +19,7 @@ mod m0008_legacy_codes;
 mod m0009_attachments;
 mod m0010_code_applications;
 mod m0011_issuance_jobs;
+mod m0012_service_documents;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_attachments::Migration),
             Box::new(m0010_code_applications::Migration),
             Box::new(m0011_issuance_jobs::Migration),
+            Box::new(m0012_service_documents::Migration),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! Institutions, experts, callers and their client certificates.
 
 mod callers;
+mod documents;
 mod experts;
 mod institutions;
 mod pauses;
@@ -20,6 +21,7 @@ use crate::tx::{Done, Within, Work};
 use crate::{ActContext, Claimed, Store, StoreError};
 
 pub(crate) use callers::read_caller;
+pub use documents::{NewServiceDocument, StoredServiceDocument};
 pub(crate) use institutions::read_institution;
 pub use pauses::{Paused, StoredPause};
 

@@ -140,6 +140,7 @@ async fn begin(
         attachments: input.attachments.clone(),
         quote: None,
         workflow_version: String::new(),
+        documents: call.documents(ServiceKind::EnrollmentCertificate),
     };
     let Terms {
         workflow, quote, ..

@@ -132,6 +132,7 @@ pub(super) async fn prepare(
             valid_until: last_day,
             quote: ground.quote.clone(),
             workflow_version: asked.workflow_version.clone(),
+            documents: asked.documents,
             replaces: asked.replaces,
             paper: asked.paper.clone(),
             attachments: asked.attachments.clone(),

@@ -133,6 +133,7 @@ async fn who_asks_for_too_many_persons_is_refused(world: &mut World) {
     let code = issued(world).await.code;
     let ask = async |national_code: &str| {
         let question = pb::ValidateCodeRequest {
+            purpose: 0,
             subject_claim: Some(person(national_code)),
             ..question(&code)
         };

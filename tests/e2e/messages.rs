@@ -199,6 +199,7 @@ pub(crate) fn apply(
 /// The question whether a code is good.
 pub(crate) fn question(code: &str) -> pb::ValidateCodeRequest {
     pb::ValidateCodeRequest {
+        purpose: 0,
         code: code.to_owned(),
         subject_claim: None,
     }

@@ -166,6 +166,7 @@ async fn who_asks_decides_how_much_of_a_validity_code_is_told(world: &mut World)
         let peer = Peer::of(world, kind).await;
         for claim in [None, subject.person_id.clone()] {
             let question = pb::ValidateCodeRequest {
+                purpose: 0,
                 code: code.code.clone(),
                 subject_claim: claim,
             };
@@ -179,6 +180,21 @@ async fn who_asks_decides_how_much_of_a_validity_code_is_told(world: &mut World)
             assert_disclosed(kind, &document, &code.name);
             assert_eq!(verdict.superseded_by, "");
         }
+        // Who only wants to know whether it is good learns that, whoever they are.
+        let question = pb::ValidateCodeRequest {
+            purpose: pb::AskingPurpose::StatusCheck.into(),
+            ..question(&code.code)
+        };
+        let verdict = verdict(&peer, question).await;
+        assert_eq!(verdict.reason(), pb::VerdictReason::Ok);
+        let only = pb::DisclosedDocument {
+            document_type: pb::DocumentType::ValidityCode.into(),
+            document_kind: pb::DocumentKind::Degree.into(),
+            issue_time: code.issue_time,
+            issue_date: code.issue_date,
+            ..Default::default()
+        };
+        assert!(verdict.document.unwrap() == only, "{kind:?}");
     }
 }
 
@@ -216,6 +232,7 @@ async fn a_code_claimed_for_another_person_tells_nothing_of_its_own(world: &mut 
     for kind in ASKERS {
         let peer = Peer::of(world, kind).await;
         let question = pb::ValidateCodeRequest {
+            purpose: 0,
             code: code.code.clone(),
             subject_claim: Some(person(&national_code())),
         };
@@ -264,6 +281,7 @@ async fn a_batch_of_a_thousand_is_answered_in_order(world: &mut World) {
     let requests = (0..1000)
         .map(of)
         .map(|(given, reason)| pb::ValidateCodeRequest {
+            purpose: 0,
             code: given.to_owned(),
             subject_claim: (reason == pb::VerdictReason::SubjectMismatch)
                 .then(|| person("7730942860")),

@@ -149,6 +149,7 @@ async fn validate(
     expected: pb::VerdictReason,
 ) -> Result<u64, Refusal> {
     let request = pb::ValidateCodeRequest {
+        purpose: 0,
         code,
         subject_claim,
     };
@@ -191,6 +192,7 @@ async fn batch(client: &Client, codes: &[String], number: u64) -> Result<u64, Re
     let first = number.wrapping_mul(BATCH as u64);
     let question = |row: u64| {
         Ok(pb::ValidateCodeRequest {
+            purpose: 0,
             code: good(codes, first.wrapping_add(row))?,
             subject_claim: None,
         })
@@ -225,6 +227,7 @@ pub async fn issue(client: &Client, ground: &Ground) -> Result<String, Refusal> 
 async fn stream(client: &Client, codes: &Arc<[String]>, number: u64) -> Result<u64, Refusal> {
     let (codes, first) = (Arc::clone(codes), number.wrapping_mul(BATCH as u64));
     let question = move |row: i64| pb::StreamValidateCodesRequest {
+        purpose: 0,
         sequence: row,
         // An empty code gets a wrong answer.
         code: good(&codes, first.wrapping_add(row.unsigned_abs())).unwrap_or_default(),

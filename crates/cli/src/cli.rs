@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachment, audit, bench, caller, certificate, changes, check_config, code, incident, issuance,
-    keys, migrate, pki, record, seed, serve, whoami,
+    attachment, audit, bench, caller, certificate, changes, check_config, code, guide, incident,
+    issuance, keys, migrate, pki, record, seed, serve, service_document, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -64,6 +64,11 @@ enum Task {
     /// Enrollment certificates (گواهی اشتغال به تحصیل)
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
+    /// Documents by which the services are provided
+    #[command(subcommand)]
+    Document(service_document::DocumentCommand),
+    /// Read the guide of a service: its fields, their types, rules and meaning
+    Guide(guide::GuideArgs),
     /// Files that come with applications
     #[command(subcommand)]
     Attachment(attachment::AttachmentCommand),
@@ -116,6 +121,8 @@ impl Task {
             Self::Whoami(args) => whoami::run(&args, output).await,
             Self::Code(command) => code::run(&command, output).await,
             Self::Certificate(command) => certificate::run(&command, output).await,
+            Self::Document(command) => service_document::run(&command, output).await,
+            Self::Guide(args) => guide::run(&args, output).await,
             Self::Attachment(command) => attachment::run(&command, output).await,
             Self::Record(command) => record::run(&command, output).await,
             Self::Changes(command) => changes::run(&command, output).await,

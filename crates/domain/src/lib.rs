@@ -12,6 +12,7 @@ pub mod clock;
 pub mod code;
 pub mod code_application;
 pub mod country;
+pub mod disclosure;
 pub mod document;
 pub mod enums;
 pub mod identity;

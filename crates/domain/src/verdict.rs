@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    Reason, caller::CallerClass, code::ValidityCode, document::DocumentState, enums::text_enum,
-    identity::PersonId,
+    Reason, code::ValidityCode, document::DocumentState, enums::text_enum, identity::PersonId,
 };
 
 text_enum! {
@@ -290,44 +289,6 @@ pub fn verdict_at(
         } else {
             Judgement::Invalid
         },
-    }
-}
-
-text_enum! {
-    /// Who asks, as far as it decides what is told of a document.
-    pub enum Audience {
-        /// Whose document it is: the institution that issued it.
-        Owner = "OWNER",
-        /// The Organization.
-        Organization = "ORGANIZATION",
-        /// Everybody else.
-        Other = "OTHER",
-    }
-}
-
-impl Audience {
-    /// Whether the document that replaced a superseded one is named.
-    #[must_use]
-    pub const fn sees_superseded_by(self) -> bool {
-        matches!(self, Self::Owner)
-    }
-}
-
-/// The audience a caller belongs to; `owns` says whether the document belongs to its institution or its own subject. A class
-/// that can own nothing never becomes an owner.
-#[must_use]
-pub const fn audience(class: CallerClass, owns: bool) -> Audience {
-    match class {
-        CallerClass::University | CallerClass::CentralBody | CallerClass::SingleWindow if owns => {
-            Audience::Owner
-        }
-        CallerClass::Organization => Audience::Organization,
-        CallerClass::University
-        | CallerClass::CentralBody
-        | CallerClass::SingleWindow
-        | CallerClass::NationalHub
-        | CallerClass::Auditor
-        | CallerClass::Monitor => Audience::Other,
     }
 }
 

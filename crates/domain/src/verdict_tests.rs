@@ -221,35 +221,6 @@ fn every_reason_has_one_outcome_and_its_own_explanations() {
 }
 
 #[test]
-fn only_classes_that_can_own_a_document_become_its_owner() {
-    use Audience as A;
-    use CallerClass as C;
-    let table = [
-        (C::SingleWindow, A::Owner, A::Other),
-        (C::University, A::Owner, A::Other),
-        (C::CentralBody, A::Owner, A::Other),
-        (C::NationalHub, A::Other, A::Other),
-        (C::Organization, A::Organization, A::Organization),
-        (C::Auditor, A::Other, A::Other),
-        (C::Monitor, A::Other, A::Other),
-    ];
-    assert_eq!(table.len(), C::ALL.len());
-    for (class, owning, not_owning) in table {
-        assert_eq!(audience(class, true), owning, "{class}");
-        assert_eq!(audience(class, false), not_owning, "{class}");
-    }
-}
-
-#[test]
-fn only_the_owner_is_told_what_replaced_a_document() {
-    let told: Vec<_> = Audience::ALL
-        .iter()
-        .filter(|a| a.sees_superseded_by())
-        .collect();
-    assert_eq!(told, [&Audience::Owner]);
-}
-
-#[test]
 fn each_judgement_says_why() {
     let subject = person("N:7730942860");
     let now = at("2026-06-01T00:00:00Z");

@@ -90,10 +90,10 @@ impl Guide<'_> {
             next += 1;
             for field in message.fields() {
                 match field.kind() {
-                    Kind::Message(inner) if is_ours(inner.full_name()) => {
-                        if !messages.contains(&inner) {
-                            messages.push(inner);
-                        }
+                    Kind::Message(inner)
+                        if is_ours(inner.full_name()) && !messages.contains(&inner) =>
+                    {
+                        messages.push(inner);
                     }
                     Kind::Enum(values) if !enums.contains(&values) => enums.push(values),
                     _ => {}

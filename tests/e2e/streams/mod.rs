@@ -92,6 +92,7 @@ pub(crate) async fn start(peer: &Peer, request_id: &str) -> Run {
 
 fn asked(sequence: i64, code: &str) -> pb::StreamValidateCodesRequest {
     pb::StreamValidateCodesRequest {
+        purpose: 0,
         sequence,
         code: code.to_owned(),
         subject_claim: None,

@@ -75,6 +75,7 @@ async fn a_wrong_question_has_its_own_error_and_the_stream_goes_on(world: &mut W
     let mut talk = ask(&hub).await.unwrap();
     let claim = |code: &str| Some(person(code));
     let wrong = pb::StreamValidateCodesRequest {
+        purpose: 0,
         subject_claim: claim("1111111111"),
         ..asked(2, &"1".repeat(129))
     };
@@ -152,6 +153,7 @@ async fn questions_of_every_kind_are_answered_in_their_order(world: &mut World) 
     for (number, (code, claim, _)) in (0..).zip(&rows) {
         let question = asked(10 * number, code);
         talk.say(pb::StreamValidateCodesRequest {
+            purpose: 0,
             subject_claim: claim.clone(),
             ..question
         })

@@ -2,6 +2,7 @@
 
 pub(crate) mod attachment;
 pub(crate) mod audit;
+mod batch;
 pub(crate) mod bench;
 pub(crate) mod caller;
 pub(crate) mod certificate;
@@ -9,6 +10,7 @@ pub(crate) mod changes;
 pub(crate) mod check_config;
 pub(crate) mod code;
 mod document;
+pub(crate) mod guide;
 pub(crate) mod incident;
 pub(crate) mod issuance;
 pub(crate) mod keys;
@@ -18,6 +20,7 @@ pub(crate) mod pki;
 pub(crate) mod record;
 pub(crate) mod seed;
 pub(crate) mod serve;
+pub(crate) mod service_document;
 mod table;
 
 pub(crate) mod whoami;

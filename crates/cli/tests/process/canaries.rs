@@ -245,6 +245,7 @@ async fn granted(serving: &Serving, canaries: &mut Canaries) {
             Some(Student::new().person_id()),
         ] {
             let request = pb::ValidateCodeRequest {
+                purpose: 0,
                 code: code.clone(),
                 subject_claim: claim,
             };

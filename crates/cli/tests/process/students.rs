@@ -274,6 +274,7 @@ pub(crate) async fn validate(hub: &Client, codes: &[String]) -> Vec<pb::VerdictR
         requests: codes
             .iter()
             .map(|code| pb::ValidateCodeRequest {
+                purpose: 0,
                 code: code.clone(),
                 subject_claim: None,
             })

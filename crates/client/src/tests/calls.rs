@@ -15,6 +15,7 @@ const OURS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 async fn validate(client: &Client) -> Result<Reply<ValidateCodeResponse>, Box<Failure>> {
     let request = ValidateCodeRequest {
+        purpose: 0,
         code: "x".to_owned(),
         ..Default::default()
     };

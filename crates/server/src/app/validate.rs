@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
+use gavah_domain::disclosure::{AskingPurpose, Told, disclosed};
 use gavah_domain::institution::InstitutionState;
 use gavah_domain::matching::{Claims, Compared, Facts, compare};
-use gavah_domain::verdict::{Audience, StoredDocument, Verdict, audience, verdict_at};
-use gavah_domain::{CodeScheme, MalformedCode, PersonId, ValidityCode};
+use gavah_domain::verdict::{StoredDocument, Verdict, verdict_at};
+use gavah_domain::{CodeScheme, MalformedCode, ValidityCode};
 use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
 
@@ -57,8 +58,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// The document; unset when it is unknown.
     pub found: Option<Arc<Found>>,
-    /// Who asks.
-    pub audience: Audience,
+    /// What the asker is told of it.
+    pub told: Told,
     /// The instant of the judgement.
     pub as_of: Timestamp,
 }
@@ -80,7 +81,7 @@ pub async fn validate_code(
         return Ok(Answer::without_document(Verdict::malformed(), now));
     };
     let found = find(app, call, code).await?;
-    let answer = judge(call, code, found, question.claim.as_ref(), now);
+    let answer = judge(call, code, found, question, now);
     let lookup = (answer.verdict.reason, question.claim.as_ref());
     app.budgets.spend(app, call, iter::once(lookup), now);
     Ok(answer)
@@ -100,6 +101,8 @@ pub async fn match_code(
     let question = ValidateInput {
         code: *code,
         claim: Some(claims.person.clone()),
+        // Of the document nothing is told beside what came of the claims.
+        purpose: AskingPurpose::StatusCheck,
     };
     let answer = validate_code(app, call, &question).await?;
     let facts = answer.found.as_deref().and_then(Found::facts);
@@ -131,13 +134,7 @@ pub async fn batch_validate_codes(
         answers.extend(chunk.iter().map(|question| match (&question.code, &found) {
             (Err(_), _) => Answer::without_document(Verdict::malformed(), now),
             (Ok(_), Err(_)) => Answer::without_document(Verdict::undetermined(), now),
-            (Ok(code), Ok(found)) => judge(
-                call,
-                code,
-                found.get(code).cloned(),
-                question.claim.as_ref(),
-                now,
-            ),
+            (Ok(code), Ok(found)) => judge(call, code, found.get(code).cloned(), question, now),
         }));
     }
     let lookups = answers.iter().zip(questions);
@@ -226,9 +223,10 @@ fn judge(
     call: &Acting,
     code: &ValidityCode,
     found: Option<Arc<Found>>,
-    claim: Option<&PersonId>,
+    question: &ValidateInput,
     now: Timestamp,
 ) -> Answer {
+    let claim = question.claim.as_ref();
     let Some(found) = found else {
         return Answer::without_document(verdict_at(code, None, claim, now), now);
     };
@@ -243,11 +241,11 @@ fn judge(
         ),
     };
     let verdict = verdict_at(code, Some(&document), claim, now);
-    let audience = audience(call.caller.class, owns(call, institution));
+    let told = disclosed(call.caller.class, owns(call, institution), question.purpose);
     Answer {
         verdict,
         found: Some(found),
-        audience,
+        told,
         as_of: now,
     }
 }
@@ -257,7 +255,7 @@ impl Answer {
         Self {
             verdict,
             found: None,
-            audience: Audience::Other,
+            told: Told::NOTHING,
             as_of: now,
         }
     }

@@ -93,6 +93,7 @@ macro_rules! twins {
 twins! {
     ApplicationState = gavah_domain::certificate::ApplicationState,
     ApplicationType = gavah_domain::certificate::RequestType,
+    AskingPurpose = gavah_domain::disclosure::AskingPurpose,
     AttachmentKind = gavah_domain::attachment::AttachmentKind,
     BlockKind = gavah_domain::record::BlockKind,
     CallerClass = gavah_domain::caller::CallerClass,

@@ -204,6 +204,7 @@ mod tests {
     fn each_annotated_rule_has_its_reason() {
         let request = pb::BatchValidateCodesRequest {
             requests: vec![pb::ValidateCodeRequest {
+                purpose: 0,
                 code: "1".repeat(129),
                 subject_claim: Some(pb::PersonId { id: None }),
             }],

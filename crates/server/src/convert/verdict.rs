@@ -1,19 +1,20 @@
 //! Validation: questions, verdicts and what a verdict tells of the document.
 
 use gavah_api::v1 as pb;
+use gavah_domain::disclosure::{AskingPurpose, Extent, Told};
 use gavah_domain::identity::NAME_MAX_CHARS;
 use gavah_domain::institution::Institution;
 use gavah_domain::matching::{Claims, Compared};
 use gavah_domain::program::{Program, StudentNumber, parse_field_code};
 use gavah_domain::record::Subject;
 use gavah_domain::text::ascii_digits;
-use gavah_domain::verdict::{Audience, Verdict, VerdictReason};
+use gavah_domain::verdict::{Verdict, VerdictReason};
 use gavah_domain::{DisplayText, MalformedCode, PersonId, Reason, ValidityCode, Violations};
 use gavah_store::{StoredCertificate, StoredCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::enums::{from_pb, to_pb};
+use super::enums::{from_pb, option_to_pb, to_pb};
 use super::identity::person_id;
 use super::names::Collection;
 use super::program::institution;
@@ -28,6 +29,8 @@ pub struct ValidateInput {
     pub code: Result<ValidityCode, MalformedCode>,
     /// The person it is claimed to be about.
     pub claim: Option<PersonId>,
+    /// For what the caller asks.
+    pub purpose: AskingPurpose,
 }
 
 silent_debug!(ValidateInput, MatchInput, Found<'_>, Disclosure<'_>);
@@ -40,7 +43,7 @@ silent_debug!(ValidateInput, MatchInput, Found<'_>, Disclosure<'_>);
 pub fn validate_code(request: &pb::ValidateCodeRequest) -> Result<ValidateInput, AppError> {
     let mut found = Violations::default();
     let claim = request.subject_claim.as_ref();
-    let input = question(&request.code, claim, "", &mut found);
+    let input = question(&request.code, claim, request.purpose, "", &mut found);
     settle(check_rules(request), found, Some(input))
 }
 
@@ -54,7 +57,7 @@ pub fn stream_validate_codes(
 ) -> Result<ValidateInput, AppError> {
     let mut found = Violations::default();
     let claim = request.subject_claim.as_ref();
-    let input = question(&request.code, claim, "", &mut found);
+    let input = question(&request.code, claim, request.purpose, "", &mut found);
     settle(check_rules(request), found, Some(input))
 }
 
@@ -177,7 +180,8 @@ pub fn batch_validate_codes(
     }
     let questions = request.requests.iter().enumerate().map(|(index, given)| {
         let path = format!("requests[{index}].");
-        question(&given.code, given.subject_claim.as_ref(), &path, &mut found)
+        let claim = given.subject_claim.as_ref();
+        question(&given.code, claim, given.purpose, &path, &mut found)
     });
     let questions = questions.collect();
     settle(annotated, found, Some(questions))
@@ -186,11 +190,13 @@ pub fn batch_validate_codes(
 fn question(
     code: &str,
     claim: Option<&pb::PersonId>,
+    purpose: i32,
     path: &str,
     found: &mut Violations,
 ) -> ValidateInput {
     ValidateInput {
         code: ValidityCode::parse(code),
+        purpose: from_pb(purpose).unwrap_or(AskingPurpose::DocumentCheck),
         claim: claim
             .and_then(|claim| found.take_nested(&format!("{path}subject_claim"), person_id(claim))),
     }
@@ -271,8 +277,8 @@ pub struct Disclosure<'a> {
     pub found: Found<'a>,
     /// Its institution.
     pub institution: Option<&'a Institution>,
-    /// Who asks.
-    pub audience: Audience,
+    /// What the asker is told.
+    pub told: Told,
     /// The person it was claimed to be about.
     pub claim: Option<&'a PersonId>,
 }
@@ -302,7 +308,12 @@ impl Disclosure<'_> {
                 .is_none_or(|claim| *claim == self.found.subject().person_id)
     }
 
-    fn document(&self) -> pb::DisclosedDocument {
+    fn document(&self) -> Option<pb::DisclosedDocument> {
+        let whole = |extent: Extent| extent == Extent::Whole;
+        let told = &self.told;
+        if !whole(told.document) {
+            return None;
+        }
         let (document_type, document_kind) = match self.found {
             Found::Code(code) => (
                 pb::DocumentType::ValidityCode,
@@ -311,44 +322,43 @@ impl Disclosure<'_> {
             Found::Certificate(_) => (pb::DocumentType::EnrollmentCertificate, 0),
         };
         let name = &self.found.subject().name;
-        let program = self.found.program();
-        // To everybody else neither the whole name nor a way to the resource.
-        let (subject_name_fa, subject_name_masked, resource) = match self.audience {
-            Audience::Owner | Audience::Organization => (
-                name.full_fa(),
-                false,
-                self.found.collection().name(self.found.id()),
-            ),
-            Audience::Other => (name.masked_fa(), true, String::new()),
-        };
-        let names = self
-            .institution
-            .map(|own| (own.name_fa.clone(), own.name_en.clone()));
-        let (institution_name_fa, institution_name_en) = names.unwrap_or_default();
+        let institution = self.institution.filter(|_| whole(told.institution));
+        let program = Some(self.found.program()).filter(|_| whole(told.program));
         let issue_time = self.found.issue_time();
         let expire_time = self.found.expire_time();
-        pb::DisclosedDocument {
+        Some(pb::DisclosedDocument {
             document_type: document_type.into(),
             document_kind,
-            institution_name_fa,
-            institution_name_en,
-            degree_level: to_pb(program.level),
-            field_title_fa: program.field_title_fa.as_str().to_owned(),
-            subject_name_fa,
-            subject_name_masked,
+            institution_name_fa: institution
+                .map(|own| own.name_fa.clone())
+                .unwrap_or_default(),
+            institution_name_en: institution
+                .map(|own| own.name_en.clone())
+                .unwrap_or_default(),
+            degree_level: option_to_pb(program.map(|program| program.level)),
+            field_title_fa: program
+                .map(|program| program.field_title_fa.as_str().to_owned())
+                .unwrap_or_default(),
+            subject_name_fa: match told.name {
+                Extent::Whole => name.full_fa(),
+                Extent::Masked => name.masked_fa(),
+                Extent::Hidden => String::new(),
+            },
+            subject_name_masked: told.name == Extent::Masked,
             issue_time: Some(instant_to_pb(issue_time)),
             issue_date: Some(jalali_of(issue_time)),
             expire_time: expire_time.map(instant_to_pb),
             expire_date: expire_time.map(jalali_of),
-            name: resource,
-        }
+            name: match told.resource {
+                Extent::Whole => self.found.collection().name(self.found.id()),
+                Extent::Masked | Extent::Hidden => String::new(),
+            },
+        })
     }
 
     fn superseded_by(&self) -> Option<String> {
-        let newer = self
-            .found
-            .superseded_by()
-            .filter(|_| self.audience.sees_superseded_by());
+        let newer = self.found.superseded_by();
+        let newer = newer.filter(|_| self.told.superseded_by == Extent::Whole);
         newer.map(|id| self.found.collection().name(id))
     }
 }
@@ -373,7 +383,7 @@ pub fn verdict_to_pb(
         issuer: to_pb(verdict.issuer),
         explanation_fa: verdict.reason.explanation_fa().to_owned(),
         explanation_en: verdict.reason.explanation_en().to_owned(),
-        document: told.map(Disclosure::document),
+        document: told.and_then(Disclosure::document),
         superseded_by: told.and_then(Disclosure::superseded_by).unwrap_or_default(),
         status_as_of: read.then(|| instant_to_pb(now)),
         integrity_code: verdict.integrity_code().to_owned(),

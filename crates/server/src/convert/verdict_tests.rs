@@ -1,4 +1,6 @@
 use gavah_domain::Reason;
+use gavah_domain::caller::CallerClass;
+use gavah_domain::disclosure::disclosed;
 use gavah_domain::document::DocumentState;
 use gavah_domain::program::DegreeLevel;
 use gavah_domain::tariff::{Quote, QuoteBasis};
@@ -16,6 +18,7 @@ const NEWER: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
 fn a_malformed_code_is_a_question_and_a_malformed_claim_is_not() {
     for code in ["", "12", "کد", "1234567890123456788x"] {
         let request = pb::ValidateCodeRequest {
+            purpose: 0,
             code: code.to_owned(),
             subject_claim: None,
         };
@@ -26,6 +29,7 @@ fn a_malformed_code_is_a_question_and_a_malformed_claim_is_not() {
         );
     }
     let request = pb::ValidateCodeRequest {
+        purpose: 0,
         code: "1".repeat(129),
         subject_claim: Some(fixtures::national("7730942861")),
     };
@@ -41,6 +45,7 @@ fn a_malformed_code_is_a_question_and_a_malformed_claim_is_not() {
 #[test]
 fn a_question_becomes_domain_values() {
     let request = pb::ValidateCodeRequest {
+        purpose: 0,
         code: "۱۲۳۴-5678 9012 3456 7888".to_owned(),
         subject_claim: Some(fixtures::national("7730942860")),
     };
@@ -59,6 +64,7 @@ fn a_question_becomes_domain_values() {
 #[test]
 fn a_batch_is_refused_with_everything_wrong_in_it() {
     let question = |code: &str, claim| pb::ValidateCodeRequest {
+        purpose: 0,
         code: code.to_owned(),
         subject_claim: claim,
     };
@@ -174,7 +180,7 @@ fn nothing_is_told_of_an_unknown_document_or_of_another_persons() {
             let disclosure = Disclosure {
                 found: Found::Code(&stored),
                 institution: None,
-                audience: Audience::Owner,
+                told: disclosed(CallerClass::University, true, AskingPurpose::DocumentCheck),
                 claim,
             };
             let shown = verdict_to_pb(&verdict_of(reason), Some(&disclosure), fixtures::now());
@@ -191,44 +197,64 @@ fn nothing_is_told_of_an_unknown_document_or_of_another_persons() {
     }
 }
 
+/// The whole matrix: every class, of its own documents and others', for every purpose.
 #[test]
-fn how_much_is_told_depends_on_who_asks() {
+fn how_much_is_told_depends_on_who_asks_and_for_what() {
     let stored = stored();
     let institution = fixtures::institution().institution;
     let name = format!("validityCodes/{ID}");
     let newer = format!("validityCodes/{NEWER}");
     let (whole, masked) = ("علی رضایی نمونه", "ع*** ر*** ن***");
-    for (audience, subject_name, resource, superseded_by) in [
-        (Audience::Owner, whole, name.as_str(), newer.as_str()),
-        (Audience::Organization, whole, name.as_str(), ""),
-        (Audience::Other, masked, "", ""),
-    ] {
-        let disclosure = Disclosure {
-            found: Found::Code(&stored),
-            institution: Some(&institution),
-            audience,
-            claim: None,
-        };
-        let verdict = verdict_of(VerdictReason::Superseded);
-        let shown = verdict_to_pb(&verdict, Some(&disclosure), fixtures::now());
-        assert_eq!(shown.superseded_by, superseded_by, "{audience}");
-        let document = shown.document.unwrap();
-        let expected = pb::DisclosedDocument {
-            document_type: pb::DocumentType::ValidityCode.into(),
-            document_kind: pb::DocumentKind::Transcript.into(),
-            institution_name_fa: "دانشگاه نمونه".to_owned(),
-            institution_name_en: "Sample University".to_owned(),
-            degree_level: to_pb(DegreeLevel::MasterDiscontinuous),
-            field_title_fa: "مهندسی عمران".to_owned(),
-            subject_name_fa: subject_name.to_owned(),
-            subject_name_masked: audience == Audience::Other,
-            issue_time: after(0),
-            issue_date: Some(fixtures::date(1405, 2, 23)),
-            expire_time: None,
-            expire_date: None,
-            name: resource.to_owned(),
-        };
-        assert!(document == expected, "{audience}");
+    for class in CallerClass::ALL.iter().copied() {
+        for owns in [true, false] {
+            for purpose in AskingPurpose::ALL.iter().copied() {
+                let cell = format!("{class} {owns} {purpose}");
+                let disclosure = Disclosure {
+                    found: Found::Code(&stored),
+                    institution: Some(&institution),
+                    told: disclosed(class, owns, purpose),
+                    claim: None,
+                };
+                let verdict = verdict_of(VerdictReason::Superseded);
+                let shown = verdict_to_pb(&verdict, Some(&disclosure), fixtures::now());
+                if class == CallerClass::Monitor {
+                    assert_eq!((shown.document, shown.superseded_by.as_str()), (None, ""));
+                    continue;
+                }
+                let check = purpose == AskingPurpose::DocumentCheck;
+                let owner = owns
+                    && matches!(
+                        class,
+                        CallerClass::SingleWindow
+                            | CallerClass::University
+                            | CallerClass::CentralBody
+                    );
+                let close = check && (owner || class == CallerClass::Organization);
+                let only =
+                    |may: bool, text: &str| if may { text.to_owned() } else { String::new() };
+                assert_eq!(shown.superseded_by, only(check && owner, &newer), "{cell}");
+                let expected = pb::DisclosedDocument {
+                    document_type: pb::DocumentType::ValidityCode.into(),
+                    document_kind: pb::DocumentKind::Transcript.into(),
+                    institution_name_fa: only(check, "دانشگاه نمونه"),
+                    institution_name_en: only(check, "Sample University"),
+                    degree_level: if check {
+                        to_pb(DegreeLevel::MasterDiscontinuous)
+                    } else {
+                        0
+                    },
+                    field_title_fa: only(check, "مهندسی عمران"),
+                    subject_name_fa: only(check, if close { whole } else { masked }),
+                    subject_name_masked: check && !close,
+                    issue_time: after(0),
+                    issue_date: Some(fixtures::date(1405, 2, 23)),
+                    expire_time: None,
+                    expire_date: None,
+                    name: only(close, &name),
+                };
+                assert!(shown.document.unwrap() == expected, "{cell}");
+            }
+        }
     }
 }
 

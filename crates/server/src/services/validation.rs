@@ -178,7 +178,7 @@ fn told(call: &Call, answer: &Answer, claim: Option<&PersonId>, receipt: String)
             .snapshot
             .institution(found.program().institution.as_str())
             .map(|stored| &stored.institution),
-        audience: answer.audience,
+        told: answer.told,
         claim,
     });
     pb::Verdict {

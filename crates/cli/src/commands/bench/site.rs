@@ -227,6 +227,7 @@ impl Site {
     async fn keep_answer(&self, port: u16) -> Result<(), Problem> {
         let hub = Client::connect(&self.client_config(HUB, port)?).await?;
         let request = pb::ValidateCodeRequest {
+            purpose: 0,
             code: self.codes.first().cloned().unwrap_or_default(),
             subject_claim: None,
         };

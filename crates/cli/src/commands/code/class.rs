@@ -13,11 +13,10 @@ use gavah_api::v1::stream_issue_validity_codes_request::Message;
 use gavah_api::v1::stream_issue_validity_codes_response::Outcome;
 use gavah_client::{Client, Failure};
 use indicatif::{ProgressBar, ProgressStyle};
-use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use self::outcomes::{Outcomes, RowOutcome};
+pub(super) use self::outcomes::{Outcomes, RowOutcome};
 use self::run_file::Run;
 use crate::commands::table::{self, Column, STUDENT};
 use crate::exit::Exit;
@@ -272,18 +271,47 @@ fn as_row(number: u64, request: pb::IssueValidityCodeRequest) -> pb::StreamIssue
 fn outcome(answer: pb::StreamIssueValidityCodesResponse) -> RowOutcome {
     match answer.outcome {
         Some(Outcome::ValidityCode(code)) => RowOutcome::issued(&code),
-        Some(Outcome::Error(status)) => {
-            let details = status.encode_to_vec().into();
-            let code = Code::from_i32(status.code);
-            RowOutcome::refused(&Failure::of(&Status::with_details(
-                code,
-                status.message,
-                details,
-            )))
-        }
+        Some(Outcome::Error(status)) => RowOutcome::error(status),
         None => RowOutcome::refused(&Failure::of(&Status::unknown("an answer without outcome"))),
     }
 }
+
+/// The rows of a file that can all be read.
+///
+/// # Errors
+/// [`Problem::Usage`] naming the rows that cannot.
+pub(super) fn whole(
+    file: &Path,
+    attested: Attested,
+) -> Result<Vec<pb::StreamIssueValidityCodesRow>, Problem> {
+    let rows: Rows = table::rows(file, &columns(), complete(attested))?;
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for (number, row) in (0..).zip(rows) {
+        match row? {
+            Ok(request) => good.push(as_row(number, request)),
+            Err(found) => {
+                let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+                wrong.push(format!("row {}: {}", number + 1, found.join("; ")));
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(good);
+    }
+    let more = wrong.len().saturating_sub(TOLD);
+    wrong.truncate(TOLD);
+    if more > 0 {
+        wrong.push(format!("and {more} more"));
+    }
+    Err(Problem::usage(format_args!(
+        "{}: {}",
+        file.display(),
+        wrong.join("\n")
+    )))
+}
+
+/// Wrong rows that are told one by one.
+const TOLD: usize = 20;
 
 /// Adds to a row what it does not say itself, and makes an expert's code the name it stands for.
 fn complete(attested: Attested) -> impl Fn(&mut Value) + Send + 'static {

@@ -1,8 +1,11 @@
 //! `gavah code`
 
+mod application;
 mod class;
 mod correct;
+mod import;
 mod issue;
+mod job;
 mod validate;
 
 use clap::{Args, Subcommand};
@@ -27,6 +30,14 @@ pub(crate) enum CodeCommand {
     Issue(Box<issue::IssueArgs>),
     /// Issue a corrected code; the wrong one is superseded
     Correct(correct::CorrectArgs),
+    /// Applications that an expert confirms, and the Organization reviews
+    #[command(subcommand)]
+    Application(application::ApplicationCommand),
+    /// Issue a class as a job that the service works through by itself
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Import codes that were issued before this service
+    Import(import::ImportArgs),
     /// Ask whether codes are good; exit code 1 when one is not
     Validate(validate::ValidateArgs),
     /// Read a validity code by its resource name
@@ -72,6 +83,9 @@ pub(crate) async fn run(command: &CodeCommand, output: Output) -> Result<Exit, P
     match command {
         CodeCommand::Issue(args) => issue::run(args, output).await,
         CodeCommand::Correct(args) => correct::run(args, output).await,
+        CodeCommand::Application(command) => application::run(command, output).await,
+        CodeCommand::Job(command) => job::run(command, output).await,
+        CodeCommand::Import(args) => import::run(args, output).await,
         CodeCommand::Validate(args) => validate::run(args, output).await,
         CodeCommand::Get(args) => get(args, output).await,
         CodeCommand::List(args) => list(args, output).await,

@@ -23,6 +23,9 @@ pub(crate) struct ValidateArgs {
     /// line on standard input; codes given there do not show in the list of processes
     #[arg(value_name = "CODE", required = true)]
     codes: Vec<String>,
+    /// Only ask whether the code is good; of the document no more is told than what it is and until when it holds
+    #[arg(long)]
+    status_only: bool,
     #[command(flatten)]
     claim: SubjectClaim,
     #[command(flatten)]
@@ -37,6 +40,10 @@ struct Answered {
 
 pub(crate) async fn run(args: &ValidateArgs, output: Output) -> Result<Exit, Problem> {
     let claim = args.claim.read()?;
+    let purpose = match args.status_only {
+        true => pb::AskingPurpose::StatusCheck,
+        false => pb::AskingPurpose::DocumentCheck,
+    };
     let reads_lines = args.codes.iter().any(|code| code == "-");
     let codes = all_codes(&args.codes)?;
     let session = args.connection.open().await?;
@@ -44,7 +51,7 @@ pub(crate) async fn run(args: &ValidateArgs, output: Output) -> Result<Exit, Pro
     match &codes[..] {
         [] => return Err(Problem::usage("standard input holds no code")),
         [code] if !reads_lines => {
-            let (answered, trace_id) = one(&session, code, claim).await?;
+            let (answered, trace_id) = one(&session, code, claim, purpose).await?;
             exit = of(&[&answered]);
             match output {
                 Output::Json => {
@@ -58,7 +65,7 @@ pub(crate) async fn run(args: &ValidateArgs, output: Output) -> Result<Exit, Pro
         codes => {
             let mut answers = Vec::with_capacity(codes.len());
             for batch in codes.chunks(BATCH) {
-                answers.extend(many(&session, batch, claim.as_ref()).await?);
+                answers.extend(many(&session, batch, claim.as_ref(), purpose).await?);
             }
             exit = of(&answers.iter().collect::<Vec<_>>());
             match output {
@@ -95,8 +102,10 @@ async fn one(
     session: &Session,
     code: &str,
     claim: Option<pb::PersonId>,
+    purpose: pb::AskingPurpose,
 ) -> Result<(Answered, Option<String>), Problem> {
     let request = pb::ValidateCodeRequest {
+        purpose: purpose.into(),
         code: code.to_owned(),
         subject_claim: claim,
     };
@@ -117,8 +126,10 @@ async fn many(
     session: &Session,
     codes: &[String],
     claim: Option<&pb::PersonId>,
+    purpose: pb::AskingPurpose,
 ) -> Result<Vec<Answered>, Problem> {
     let requests = codes.iter().map(|code| pb::ValidateCodeRequest {
+        purpose: purpose.into(),
         code: code.clone(),
         subject_claim: claim.cloned(),
     });

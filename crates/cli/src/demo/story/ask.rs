@@ -25,6 +25,7 @@ pub(super) async fn validate(
         rpc: "ValidationService/ValidateCode",
     };
     let request = pb::ValidateCodeRequest {
+        purpose: 0,
         code: code.to_owned(),
         subject_claim: None,
     };

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use gavah_api::v1 as pb;
 use gavah_client::Failure;
+use prost::Message;
 use serde_json::{Value, json};
+use tonic::{Code, Status};
 
 use crate::message::Wrong;
 use crate::problem::Problem;
@@ -17,6 +19,7 @@ use crate::problem::Problem;
 const ISSUED: &str = "ISSUED";
 const REFUSED: &str = "REFUSED";
 const NOT_SENT: &str = "NOT_SENT";
+const NOT_BEGUN: &str = "NOT_BEGUN";
 const HEADINGS: [&str; 6] = [
     "row",
     "outcome",
@@ -28,7 +31,7 @@ const HEADINGS: [&str; 6] = [
 
 /// What became of a row. Only an issued one tells a code, and none anything else of the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowOutcome {
+pub(in crate::commands::code) struct RowOutcome {
     outcome: &'static str,
     code: String,
     name: String,
@@ -37,7 +40,7 @@ pub(super) struct RowOutcome {
 }
 
 impl RowOutcome {
-    pub(super) fn issued(code: &pb::ValidityCode) -> Self {
+    pub(in crate::commands::code) fn issued(code: &pb::ValidityCode) -> Self {
         Self {
             outcome: ISSUED,
             code: code.code.clone(),
@@ -67,6 +70,23 @@ impl RowOutcome {
         }
     }
 
+    pub(in crate::commands::code) fn error(status: tonic_types::Status) -> Self {
+        let details = status.encode_to_vec().into();
+        let code = Code::from_i32(status.code);
+        let status = Status::with_details(code, status.message, details);
+        Self::refused(&Failure::of(&status))
+    }
+
+    pub(in crate::commands::code) fn not_begun() -> Self {
+        Self {
+            outcome: NOT_BEGUN,
+            code: String::new(),
+            name: String::new(),
+            reason: String::new(),
+            fields: String::new(),
+        }
+    }
+
     pub(super) fn not_sent(wrong: &[Wrong]) -> Self {
         let fields: Vec<_> = wrong.iter().map(ToString::to_string).collect();
         Self {
@@ -80,7 +100,7 @@ impl RowOutcome {
 }
 
 /// The outcomes of a run. Rows are counted from 0, and told from 1.
-pub(super) struct Outcomes {
+pub(in crate::commands::code) struct Outcomes {
     path: PathBuf,
     writer: csv::Writer<File>,
     /// Rows that an earlier start has issued.
@@ -90,7 +110,7 @@ pub(super) struct Outcomes {
 
 impl Outcomes {
     /// Goes on with the file of an earlier start: rows that were issued stay so, all others are open again.
-    pub(super) fn take_up(path: &Path, rows: u64) -> Result<Self, Problem> {
+    pub(in crate::commands::code) fn take_up(path: &Path, rows: u64) -> Result<Self, Problem> {
         let rows =
             usize::try_from(rows).map_err(|_| Problem::usage("the file has too many rows"))?;
         let mut earlier = vec![false; rows];
@@ -113,7 +133,7 @@ impl Outcomes {
     }
 
     /// Which rows have no code yet.
-    pub(super) fn open_rows(&self) -> impl Fn(u64) -> bool + Send + use<> {
+    pub(in crate::commands::code) fn open_rows(&self) -> impl Fn(u64) -> bool + Send + use<> {
         let earlier = Arc::clone(&self.earlier);
         move |row| {
             let place = usize::try_from(row).ok();
@@ -122,7 +142,11 @@ impl Outcomes {
     }
 
     /// Keeps the outcome of a row.
-    pub(super) fn add(&mut self, row: u64, outcome: &RowOutcome) -> Result<(), Problem> {
+    pub(in crate::commands::code) fn add(
+        &mut self,
+        row: u64,
+        outcome: &RowOutcome,
+    ) -> Result<(), Problem> {
         self.count(outcome.outcome);
         let number = (row + 1).to_string();
         self.record(&[
@@ -141,7 +165,7 @@ impl Outcomes {
     }
 
     /// Writes what is left to be written, in the order of the rows.
-    pub(super) fn finish(&mut self) -> Result<(), Problem> {
+    pub(in crate::commands::code) fn finish(&mut self) -> Result<(), Problem> {
         self.flush()?;
         if !self.earlier.contains(&true) {
             return Ok(());
@@ -161,7 +185,7 @@ impl Outcomes {
         fs::rename(draft(&self.path), &self.path).map_err(|error| Problem::file(&self.path, &error))
     }
 
-    pub(super) fn summary(&self) -> Value {
+    pub(in crate::commands::code) fn summary(&self) -> Value {
         json!({"rows": self.earlier.len(), "outcomes": self.counts})
     }
 

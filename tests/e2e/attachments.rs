@@ -22,6 +22,7 @@ cases! {
     nobody_attaches_what_they_have_not_sent,
     a_file_that_belongs_to_nothing_goes_after_a_day_and_the_others_stay,
     a_file_whose_bytes_changed_is_not_given,
+    a_file_that_is_being_removed_is_sent_again_a_little_later,
 }
 
 /// A JPEG of its own with `padding` bytes of comments.
@@ -395,4 +396,27 @@ async fn a_file_whose_bytes_changed_is_not_given(world: &mut World) {
     std::fs::write(&file, bytes).unwrap();
     let answer = received(&window, &name).await;
     refused(answer, Code::Unavailable, "STORE_UNAVAILABLE");
+}
+
+async fn a_file_that_is_being_removed_is_sent_again_a_little_later(world: &mut World) {
+    let window = Peer::of(world, CallerKind::Window).await;
+    let file = pdf(3);
+    let name = sent(&window, &file).await;
+    // As a sweep leaves it that was cut off in the middle.
+    let swept = "UPDATE attachment SET state = 'SWEPT', loose_since = 0";
+    Raw::to(world).await.run(swept).await;
+    let failure = refused(
+        send(&window, &file).await,
+        Code::Aborted,
+        "CONCURRENT_UPDATE",
+    );
+    assert!(failure.retry_after.is_some());
+    let answer = received(&window, &name).await;
+    refused(answer, Code::NotFound, "RESOURCE_NOT_FOUND");
+    let kept = soon("the end of the sweep", async || {
+        send(&window, &file).await.ok()
+    })
+    .await;
+    assert_eq!(kept.attachment.unwrap().name, name);
+    assert_eq!(received(&window, &name).await.unwrap().1, file);
 }

@@ -65,7 +65,7 @@ pub(crate) async fn offered(world: &mut World, percent: Option<u8>) {
 }
 
 /// What a one-call request says, as an application says it.
-fn code_of(request: pb::IssueValidityCodeRequest) -> pb::CodeRequest {
+pub(crate) fn code_of(request: pb::IssueValidityCodeRequest) -> pb::CodeRequest {
     pb::CodeRequest {
         subject: request.subject,
         program: request.program,

@@ -81,3 +81,22 @@ fn a_write_whose_connection_was_ended_is_told_so_and_works_when_repeated() {
         assert_eq!(raw.number("SELECT count(*) FROM validity_code").await, 1);
     });
 }
+
+#[test]
+fn what_is_corrupt_is_a_fault_of_the_service_and_tells_nothing() {
+    run_on(World::builder(Engine::Sqlite), async |world: &mut World| {
+        let university = Peer::of(world, CallerKind::University).await;
+        let issued = university
+            .issue_validity_code(issue(world, UNIVERSITY))
+            .await;
+        let name = issued.unwrap().validity_code.unwrap().name;
+        let spoil = "UPDATE validity_code SET content = '{\"secret\": 1}'";
+        Raw::to(world).await.run(spoil).await;
+        let read = university
+            .get_validity_code(pb::GetValidityCodeRequest { name })
+            .await;
+        let failure = refused(read, Code::Internal, "INTERNAL");
+        assert_eq!(failure.message, "the service met an internal error");
+        assert!(failure.trace_id.is_some() && failure.retry_after.is_none());
+    });
+}

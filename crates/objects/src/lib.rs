@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
@@ -13,7 +14,11 @@ use gavah_domain::attachment::FileDigest;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+
+/// Time to connect to a store of files, and for one try at it: who waits for a file has a deadline.
+const CONNECT: Duration = Duration::from_secs(2);
+const TRY: Duration = Duration::from_secs(5);
 
 /// Where the files are.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,7 +140,17 @@ impl Objects {
                     .with_bucket_name(bucket)
                     .with_access_key_id(access_key_id)
                     .with_secret_access_key(secret_access_key)
-                    .with_allow_http(endpoint.starts_with("http://"))
+                    .with_client_options(
+                        ClientOptions::new()
+                            .with_allow_http(endpoint.starts_with("http://"))
+                            .with_connect_timeout(CONNECT)
+                            .with_timeout(TRY),
+                    )
+                    .with_retry(RetryConfig {
+                        max_retries: 2,
+                        retry_timeout: TRY,
+                        ..RetryConfig::default()
+                    })
                     .build();
                 Arc::new(bucket.map_err(|error| wrong(&error))?)
             }

@@ -15,11 +15,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gavah-api", &["gavah-rules"]),
     ("gavah-store", &["gavah-domain"]),
     ("gavah-evidence", &["gavah-domain"]),
+    ("gavah-objects", &["gavah-domain"]),
     ("gavah-client", &["gavah-api"]),
     ("gavah-bench", &["gavah-api", "gavah-client"]),
     (
         "gavah-server",
-        &["gavah-api", "gavah-domain", "gavah-evidence", "gavah-store"],
+        &[
+            "gavah-api",
+            "gavah-domain",
+            "gavah-evidence",
+            "gavah-objects",
+            "gavah-store",
+        ],
     ),
     (
         "gavah-testkit",
@@ -258,4 +265,26 @@ fn every_crate_takes_the_lints_of_the_workspace() {
             "{path}"
         );
     }
+}
+
+/// The text of all files of a folder and its folders.
+fn texts(folder: &Path) -> String {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let texts = entries.map(|path| match path.is_dir() {
+        true => texts(&path),
+        false => fs::read_to_string(path).unwrap(),
+    });
+    texts.collect()
+}
+
+#[test]
+fn every_reason_is_provoked_by_a_test_from_outside() {
+    let tests = texts(&root().join("tests/e2e"));
+    let reasons = gavah_domain::Reason::ALL.iter();
+    let never: Vec<_> = reasons
+        .filter(|reason| !tests.contains(&format!("\"{reason}\"")))
+        .collect();
+    assert!(never.is_empty(), "{never:?}");
 }

@@ -39,8 +39,10 @@ impl Model<'_> {
         match self.rng.u32(..100) {
             0..15 => self.push_record().await,
             15..18 => self.report_event().await,
-            18..34 => self.issue_code().await,
-            34..46 => self.change_code().await,
+            18..28 => self.issue_code().await,
+            28..32 => self.create_code_application().await,
+            32..37 => self.act_on_code_application().await,
+            37..46 => self.change_code().await,
             46..50 => self.correct_code().await,
             50..64 => self.create_application().await,
             64..68 => self.update_application().await,
@@ -174,7 +176,7 @@ impl Model<'_> {
     }
 
     /// The live code of a key.
-    fn holder(&self, student: usize, kind: pb::DocumentKind) -> Option<usize> {
+    pub(super) fn holder(&self, student: usize, kind: pb::DocumentKind) -> Option<usize> {
         self.codes.iter().position(|code| {
             code.student == student && code.kind == kind && is_live(code.stored.state())
         })

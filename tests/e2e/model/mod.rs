@@ -4,6 +4,7 @@
 //! `GAVAH_MODEL_SEED` and `GAVAH_MODEL_STEPS` repeat a walk that failed, or walk on elsewhere.
 
 mod acts;
+mod code_acts;
 mod people;
 
 use std::collections::HashSet;
@@ -11,12 +12,13 @@ use std::collections::HashSet;
 use gavah_api::v1 as pb;
 use gavah_testkit::world::{CallerKind, World};
 
+use crate::code_stages::offered;
 use crate::messages::question;
 use crate::peer::{Answer, Peer};
 use crate::raw::Raw;
 use crate::stages::reviewed;
 use crate::verdicts::verdict;
-use people::{Application, Certificate, Code, Student};
+use people::{Application, Certificate, Code, CodeApplication, Student};
 
 cases! {
     the_service_and_its_model_agree_on_the_first_walk,
@@ -52,6 +54,7 @@ async fn walk(world: &mut World, number: u64) {
     let seed = of_environment("GAVAH_MODEL_SEED").unwrap_or(number);
     let steps = of_environment("GAVAH_MODEL_STEPS").unwrap_or(STEPS);
     reviewed(world).await;
+    offered(world, None).await;
     let mut model = Model::new(world, seed).await;
     let mut place = Place { seed, step: 0 };
     for step in 0..steps {
@@ -95,6 +98,7 @@ struct Model<'w> {
     students: Vec<Student>,
     codes: Vec<Code>,
     applications: Vec<Application>,
+    code_applications: Vec<CodeApplication>,
     certificates: Vec<Certificate>,
     /// Writes that were granted, with what they were answered with, to be sent again.
     granted: Vec<Granted>,
@@ -125,6 +129,7 @@ impl<'w> Model<'w> {
             students: (0..8).map(|_| Student::new(world)).collect(),
             codes: Vec::new(),
             applications: Vec::new(),
+            code_applications: Vec::new(),
             certificates: Vec::new(),
             granted: Vec::new(),
             entries: raw.number(ENTRIES).await,
@@ -153,6 +158,15 @@ impl<'w> Model<'w> {
         let histories = self.applications.iter().map(|it| &it.stored.history);
         let passed: HashSet<_> = histories.flatten().map(pb::StateChange::state).collect();
         assert!(passed.contains(&S::Returned) && passed.contains(&S::ReturnedToUniversity));
+        use pb::CodeApplicationState as C;
+        let applications = self.code_applications.iter().map(|it| it.stored.state());
+        let seen: HashSet<_> = applications.collect();
+        for state in [C::Issued, C::Cancelled, C::Rejected] {
+            assert!(
+                seen.contains(&state),
+                "no application for a code is {state:?}"
+            );
+        }
         let codes: HashSet<_> = self.codes.iter().map(|it| it.stored.state()).collect();
         let certificates = self.certificates.iter().map(|it| it.stored.state());
         let certificates: HashSet<_> = certificates.collect();
@@ -202,7 +216,8 @@ const ENTRIES: &str = "SELECT count(*) FROM audit_entry";
 
 /// Rows that must not be: entries without an event, keys of what is not live, a live document that is superseded or one
 /// superseded by nothing, an application that is issued without a signed certificate or the other way round, one that is
-/// over and still holds its key, and histories that end in another state than the application's.
+/// over and still holds its key, histories that end in another state than the application's, and the same of applications
+/// for codes.
 const BROKEN: &str = "SELECT \
     (SELECT count(*) FROM audit_entry) - (SELECT count(*) FROM change_event) \
     + (SELECT count(*) FROM validity_code \
@@ -221,7 +236,10 @@ const BROKEN: &str = "SELECT \
        ('ISSUED', 'CANCELLED', 'UNIVERSITY_REJECTED', 'ORGANIZATION_REJECTED'))) \
     + (SELECT count(*) FROM certificate_application application WHERE state <> \
        (SELECT step.state FROM application_step step WHERE step.application_id = application.id \
-        ORDER BY step.step DESC LIMIT 1))";
+        ORDER BY step.step DESC LIMIT 1)) \
+    + (SELECT count(*) FROM code_application WHERE (open_key IS NULL) <> (state IN \
+       ('ISSUED', 'CANCELLED', 'REJECTED'))) \
+    + (SELECT count(*) FROM code_application WHERE (code_id IS NOT NULL) <> (state = 'ISSUED'))";
 
 /// The reason of a refusal; none when it was granted.
 fn reason<T>(answer: &Answer<T>) -> Option<String> {

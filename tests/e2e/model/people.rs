@@ -38,6 +38,14 @@ pub(super) struct Application {
     pub(super) stored: pb::EnrollmentCertificateApplication,
 }
 
+pub(super) struct CodeApplication {
+    pub(super) student: usize,
+    pub(super) kind: pb::DocumentKind,
+    /// What it asks for, as one call would.
+    pub(super) request: pb::IssueValidityCodeRequest,
+    pub(super) stored: pb::ValidityCodeApplication,
+}
+
 pub(super) struct Certificate {
     pub(super) student: usize,
     pub(super) stored: pb::EnrollmentCertificate,

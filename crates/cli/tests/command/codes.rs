@@ -223,7 +223,7 @@ fn documents_are_published_and_guides_read() {
     let name = text(&draft["name"]);
     let publish = format!("document publish {name} --etag {}", text(&draft["etag"]));
     let published = serving.run("organization", &publish).ended(0);
-    assert_eq!(published["document"]["publication"], json!("1"));
+    assert_eq!(published["document"]["publication"], json!(1));
     let listed = serving
         .run("university", "document list --service validity_code")
         .ended(0);

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tonic::{Response, Status};
 use uuid::Uuid;
 
+use crate::exit::Exit;
 use crate::message::{self, Named};
-use crate::output::note;
+use crate::output::{Output, note};
 use crate::problem::Problem;
 
 /// How often a call is repeated after its first attempt.
@@ -51,6 +52,41 @@ impl Connection {
         })
         .await?;
         Ok(Session { client })
+    }
+
+    /// Makes a call that changes something, under `request_id`, and shows its answer.
+    pub(crate) async fn write<Q, A, F>(
+        &self,
+        output: Output,
+        request_id: Uuid,
+        request: Q,
+        attempt: impl Fn(Channel, Q) -> F,
+    ) -> Result<Exit, Problem>
+    where
+        Q: Clone,
+        A: Named,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let session = self.open().await?;
+        output.show(&session.write(request_id, request, attempt).await?);
+        Ok(Exit::Ok)
+    }
+
+    /// Makes a call that reads, and shows its answer.
+    pub(crate) async fn read<Q, A, F>(
+        &self,
+        output: Output,
+        request: Q,
+        attempt: impl Fn(Channel, Q) -> F,
+    ) -> Result<Exit, Problem>
+    where
+        Q: Clone,
+        A: Named,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let session = self.open().await?;
+        output.show(&answer(&session.read(request, attempt).await?)?);
+        Ok(Exit::Ok)
     }
 }
 

@@ -30,7 +30,9 @@ async fn server(folder: &Path) -> SocketAddr {
             tokio::spawn(async move {
                 let builder = Builder::new(TokioExecutor::new());
                 // The client ends connections as it likes.
-                let _ = builder.serve_connection(TokioIo::new(socket), service).await;
+                let _ = builder
+                    .serve_connection(TokioIo::new(socket), service)
+                    .await;
             });
         }
     });
@@ -89,10 +91,16 @@ async fn a_wrong_key_and_a_server_that_is_not_there_are_told_without_a_word_of_t
     let address = server(folder.path()).await;
     let bytes = Bytes::from_static(b"%PDF-1.7");
     let digest = digest_of(&bytes);
-    let refused = objects(address, "another").put(AREA, digest, bytes.clone()).await;
+    let refused = objects(address, "another")
+        .put(AREA, digest, bytes.clone())
+        .await;
     assert_eq!(refused, Err(ObjectsError::Unavailable));
     assert!(!refused.unwrap_err().to_string().contains("another"));
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let unanswered = objects(nobody, "secret").get(AREA, digest, MOST).await;
     assert_eq!(unanswered, Err(ObjectsError::Unavailable));
 }

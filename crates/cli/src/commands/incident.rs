@@ -177,14 +177,11 @@ pub(crate) async fn run(command: &IncidentCommand, output: Output) -> Result<Exi
 async fn preview(args: &PreviewArgs, output: Output) -> Result<Exit, Problem> {
     let asked = json!({"selection": args.selection.json()});
     let request: pb::PreviewRevocationRequest = message::request("the arguments", &asked)?;
-    let session = args.connection.open().await?;
-    let reply = session
-        .read(request, |channel, request| async move {
+    args.connection
+        .read(output, request, |channel, request| async move {
             channel.incidents().preview_revocation(request).await
         })
-        .await?;
-    output.show(&answer(&reply)?);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn propose(args: &ProposeArgs, output: Output) -> Result<Exit, Problem> {
@@ -200,14 +197,11 @@ async fn propose(args: &ProposeArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &asked)?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.incidents().propose_revocation(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 impl DecideArgs {
@@ -227,14 +221,11 @@ async fn approve(args: &DecideArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &args.json())?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.incidents().approve_revocation(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn withdraw(args: &DecideArgs, output: Output) -> Result<Exit, Problem> {
@@ -243,28 +234,22 @@ async fn withdraw(args: &DecideArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &args.json())?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.incidents().withdraw_revocation(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn get(args: &GetArgs, output: Output) -> Result<Exit, Problem> {
     let request = pb::GetIncidentRequest {
         name: resource(COLLECTION, &args.name),
     };
-    let session = args.connection.open().await?;
-    let reply = session
-        .read(request, |channel, request| async move {
+    args.connection
+        .read(output, request, |channel, request| async move {
             channel.incidents().get_incident(request).await
         })
-        .await?;
-    output.show(&answer(&reply)?);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn list(args: &ListArgs, output: Output) -> Result<Exit, Problem> {

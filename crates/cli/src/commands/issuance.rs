@@ -89,14 +89,11 @@ async fn pause(args: &PauseArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &asked)?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.incidents().pause_issuance(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn resume(args: &ResumeArgs, output: Output) -> Result<Exit, Problem> {
@@ -110,14 +107,11 @@ async fn resume(args: &ResumeArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &asked)?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.incidents().resume_issuance(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn list(args: &ListArgs, output: Output) -> Result<Exit, Problem> {

@@ -158,15 +158,17 @@ async fn upload(args: &UploadArgs, output: Output) -> Result<Exit, Problem> {
             message: Some(message),
         })
         .collect();
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, messages, |channel, messages| async move {
-            let messages = tokio_stream::iter(messages);
-            channel.documents().upload_service_document(messages).await
-        })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+    args.connection
+        .write(
+            output,
+            request_id,
+            messages,
+            |channel, messages| async move {
+                let messages = tokio_stream::iter(messages);
+                channel.documents().upload_service_document(messages).await
+            },
+        )
+        .await
 }
 
 async fn publish(args: &PublishArgs, output: Output) -> Result<Exit, Problem> {
@@ -177,14 +179,11 @@ async fn publish(args: &PublishArgs, output: Output) -> Result<Exit, Problem> {
         name: resource(COLLECTION, &args.name),
         etag: args.etag.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.documents().publish_service_document(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn list(args: &ListArgs, output: Output) -> Result<Exit, Problem> {

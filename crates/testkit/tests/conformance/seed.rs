@@ -5,7 +5,7 @@ use gavah_domain::service::{AgreementState, ServiceCallState, ServiceKind};
 use gavah_domain::tariff::{QuoteBasis, quote};
 use gavah_domain::validity::DocumentKind;
 use gavah_domain::{JalaliDate, Money, MoneyUnit};
-use gavah_store::{Seed, Snapshot, StoreError, TariffSeed};
+use gavah_store::{RequiredAttachmentSeed, Seed, Snapshot, StoreError, TariffSeed};
 use gavah_testkit::fixtures::{self, after, now, operator, tariff_row};
 
 use crate::harness::{HOME, TestStore};
@@ -49,8 +49,19 @@ async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) 
     seed.workflow[0].rules.organization_review_percent = 101;
     seed.workflow[1].service = "VALIDITY_CODE".to_owned();
     seed.workflow[1].rules.organization_review = true;
-    seed.workflow[1].rules.university_review = true;
     seed.workflow[1].rules.auto_confirm = false;
+    let require = |kind: &str, only_for: Option<&str>| RequiredAttachmentSeed {
+        kind: kind.to_owned(),
+        only_for: only_for.map(str::to_owned),
+    };
+    seed.workflow[1].rules.required_attachments = vec![
+        require("POEM", Some("DEGREE")),
+        require("PHOTO", Some("CONFIRM_EXISTING")),
+    ];
+    let codes = &mut seed.workflow[1].rules.codes;
+    codes.unique_by.push("COLOUR".to_owned());
+    codes.prior_levels.insert("PHD".to_owned(), Vec::new());
+    codes.valid_months.insert("DEGREE".to_owned(), 0);
     seed.workflow[1].rules.outlives_enrollment = vec!["POETRY".to_owned()];
     seed.workflow[1].rules.payment_position = "LATER".to_owned();
     seed.call[0].state = "AJAR".to_owned();
@@ -80,10 +91,14 @@ async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) 
         "workflow[0].rules.auto_confirm",
         "workflow[0].rules.organization_review_percent",
         "workflow[1].rules.payment_position",
-        "workflow[1].rules.university_review",
-        "workflow[1].rules.organization_review",
         "workflow[1].rules.auto_confirm",
+        "workflow[1].rules.organization_review",
         "workflow[1].rules.outlives_enrollment",
+        "workflow[1].rules.required_attachments[0].kind",
+        "workflow[1].rules.required_attachments[1].only_for",
+        "workflow[1].rules.codes",
+        "workflow[1].rules.codes.prior_levels",
+        "workflow[1].rules.codes.valid_months",
         "call[0].state",
         "call[0].opens",
         "call[0].eligible_types",

@@ -119,17 +119,14 @@ pub(crate) async fn run(args: &ApplyArgs, output: Output) -> Result<Exit, Proble
     let request_id = args.write.request_id_of(&request.request_id, "")?;
     request.request_id = request_id.to_string();
     request.validate_only |= args.write.validate_only;
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.certificates();
             client
                 .create_enrollment_certificate_application(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 /// `PHOTO=attachments/…`

@@ -68,17 +68,14 @@ async fn suspend(args: &ChangeArgs, output: Output) -> Result<Exit, Problem> {
         remark: args.remark.clone(),
         etag: args.etag.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .certificates()
                 .suspend_enrollment_certificate(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn reinstate(args: &ChangeArgs, output: Output) -> Result<Exit, Problem> {
@@ -90,17 +87,14 @@ async fn reinstate(args: &ChangeArgs, output: Output) -> Result<Exit, Problem> {
         remark: args.remark.clone(),
         etag: args.etag.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .certificates()
                 .reinstate_enrollment_certificate(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn revoke(args: &RevokeArgs, output: Output) -> Result<Exit, Problem> {
@@ -109,15 +103,12 @@ async fn revoke(args: &RevokeArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &args.json(CERTIFICATES))?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .certificates()
                 .revoke_enrollment_certificate(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }

@@ -147,17 +147,14 @@ pub(crate) async fn submit(args: &ActArgs, output: Output) -> Result<Exit, Probl
         etag: args.etag.clone(),
         subject_claim: args.claim.read()?,
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.certificates();
             client
                 .submit_enrollment_certificate_application(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 pub(crate) async fn cancel(args: &ActArgs, output: Output) -> Result<Exit, Problem> {
@@ -170,17 +167,14 @@ pub(crate) async fn cancel(args: &ActArgs, output: Output) -> Result<Exit, Probl
         subject_claim: args.claim.read()?,
         reason: args.reason.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.certificates();
             client
                 .cancel_enrollment_certificate_application(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 pub(crate) async fn update(args: &UpdateArgs, output: Output) -> Result<Exit, Problem> {
@@ -193,17 +187,14 @@ pub(crate) async fn update(args: &UpdateArgs, output: Output) -> Result<Exit, Pr
     request.request_id = request_id.to_string();
     request.validate_only |= args.write.validate_only;
     request.name = resource(APPLICATIONS, &args.name);
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.certificates();
             client
                 .update_enrollment_certificate_application(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 pub(crate) async fn decide(args: &DecideArgs, output: Output) -> Result<Exit, Problem> {
@@ -282,17 +273,14 @@ pub(crate) async fn correct(args: &CorrectArgs, output: Output) -> Result<Exit, 
     });
     let request: pb::CorrectEnrollmentCertificateRequest =
         message::request("the arguments", &value)?;
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .certificates()
                 .correct_enrollment_certificate(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 #[cfg(test)]

@@ -172,15 +172,12 @@ async fn create(args: &CreateArgs, output: Output) -> Result<Exit, Problem> {
     let request_id = args.write.request_id_of(&request.request_id, "")?;
     request.request_id = request_id.to_string();
     request.validate_only |= args.write.validate_only;
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.validity_codes();
             client.create_validity_code_application(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn resubmit(args: &ResubmitArgs, output: Output) -> Result<Exit, Problem> {
@@ -189,15 +186,12 @@ async fn resubmit(args: &ResubmitArgs, output: Output) -> Result<Exit, Problem> 
     request.request_id = request_id.to_string();
     request.validate_only |= args.write.validate_only;
     request.name = resource(COLLECTION, &args.name);
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.validity_codes();
             client.resubmit_validity_code_application(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn cancel(args: &CancelArgs, output: Output) -> Result<Exit, Problem> {
@@ -209,15 +203,12 @@ async fn cancel(args: &CancelArgs, output: Output) -> Result<Exit, Problem> {
         etag: args.etag.clone(),
         reason: args.reason.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.validity_codes();
             client.cancel_validity_code_application(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 /// What both kinds of decision say.
@@ -252,17 +243,14 @@ async fn by_expert(args: &DecideArgs, output: Output) -> Result<Exit, Problem> {
         statement_version: args.statement_version.clone(),
         ..message::request("the arguments", &asked)?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .validity_codes()
                 .record_expert_decision(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn by_officer(args: &DecideArgs, output: Output) -> Result<Exit, Problem> {
@@ -272,29 +260,23 @@ async fn by_officer(args: &DecideArgs, output: Output) -> Result<Exit, Problem> 
         request_id: request_id.to_string(),
         ..message::request("the arguments", &asked)?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.validity_codes().record_code_review(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn get(args: &GetArgs, output: Output) -> Result<Exit, Problem> {
     let request = pb::GetValidityCodeApplicationRequest {
         name: resource(COLLECTION, &args.name),
     };
-    let session = args.connection.open().await?;
-    let reply = session
-        .read(request, |channel, request| async move {
+    args.connection
+        .read(output, request, |channel, request| async move {
             let mut client = channel.validity_codes();
             client.get_validity_code_application(request).await
         })
-        .await?;
-    output.show(&answer(&reply)?);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn list(args: &ListArgs, output: Output) -> Result<Exit, Problem> {

@@ -38,13 +38,10 @@ pub(crate) async fn run(args: &CorrectArgs, output: Output) -> Result<Exit, Prob
     request.request_id = request_id.to_string();
     request.validate_only |= args.write.validate_only;
     request.name = resource(COLLECTION, &args.name);
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             let mut client = channel.validity_codes();
             client.correct_validity_code(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }

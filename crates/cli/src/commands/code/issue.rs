@@ -167,14 +167,11 @@ pub(crate) async fn run(args: &IssueArgs, output: Output) -> Result<Exit, Proble
         .request_id_of(&request.request_id, &beside.unwrap_or_default())?;
     request.request_id = request_id.to_string();
     request.validate_only |= args.write.validate_only;
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.validity_codes().issue_validity_code(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn issue_class(args: &IssueArgs, file: &Path, output: Output) -> Result<Exit, Problem> {

@@ -169,14 +169,11 @@ async fn get(args: &GetArgs, output: Output) -> Result<Exit, Problem> {
     let request = pb::GetIssuanceJobRequest {
         name: resource(COLLECTION, &args.name),
     };
-    let session = args.connection.open().await?;
-    let reply = session
-        .read(request, |channel, request| async move {
+    args.connection
+        .read(output, request, |channel, request| async move {
             channel.jobs().get_issuance_job(request).await
         })
-        .await?;
-    output.show(&answer(&reply)?);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn list(args: &ListArgs, output: Output) -> Result<Exit, Problem> {
@@ -199,14 +196,11 @@ async fn cancel(args: &CancelArgs, output: Output) -> Result<Exit, Problem> {
         name: resource(COLLECTION, &args.name),
         etag: args.etag.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.jobs().cancel_issuance_job(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn result(args: &ResultArgs, output: Output) -> Result<Exit, Problem> {

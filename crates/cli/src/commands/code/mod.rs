@@ -99,14 +99,11 @@ async fn get(args: &GetArgs, output: Output) -> Result<Exit, Problem> {
     let request = pb::GetValidityCodeRequest {
         name: resource(COLLECTION, &args.name),
     };
-    let session = args.connection.open().await?;
-    let reply = session
-        .read(request, |channel, request| async move {
+    args.connection
+        .read(output, request, |channel, request| async move {
             channel.validity_codes().get_validity_code(request).await
         })
-        .await?;
-    output.show(&answer(&reply)?);
-    Ok(Exit::Ok)
+        .await
 }
 
 const COLUMNS: &[Column] = &[
@@ -158,17 +155,14 @@ async fn suspend(args: &ChangeArgs, output: Output) -> Result<Exit, Problem> {
         remark: args.remark.clone(),
         etag: args.etag.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .validity_codes()
                 .suspend_validity_code(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn reinstate(args: &ChangeArgs, output: Output) -> Result<Exit, Problem> {
@@ -180,17 +174,14 @@ async fn reinstate(args: &ChangeArgs, output: Output) -> Result<Exit, Problem> {
         remark: args.remark.clone(),
         etag: args.etag.clone(),
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel
                 .validity_codes()
                 .reinstate_validity_code(request)
                 .await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }
 
 async fn revoke(args: &RevokeArgs, output: Output) -> Result<Exit, Problem> {
@@ -199,12 +190,9 @@ async fn revoke(args: &RevokeArgs, output: Output) -> Result<Exit, Problem> {
         request_id: request_id.to_string(),
         ..message::request("the arguments", &args.json(COLLECTION))?
     };
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.validity_codes().revoke_validity_code(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }

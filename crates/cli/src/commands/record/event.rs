@@ -51,12 +51,9 @@ pub(crate) async fn run(args: &EventArgs, output: Output) -> Result<Exit, Proble
         .write
         .request_id(&format!(" --as-of-time {as_of_time}"))?;
     request.request_id = request_id.to_string();
-    let session = args.connection.open().await?;
-    let answer = session
-        .write(request_id, request, |channel, request| async move {
+    args.connection
+        .write(output, request_id, request, |channel, request| async move {
             channel.records().report_enrollment_event(request).await
         })
-        .await?;
-    output.show(&answer);
-    Ok(Exit::Ok)
+        .await
 }

@@ -7,7 +7,7 @@ mod rows;
 use clap::{Args, Subcommand};
 use gavah_api::v1 as pb;
 
-use crate::connection::{Connection, answer};
+use crate::connection::Connection;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::problem::Problem;
@@ -43,12 +43,9 @@ async fn get(args: &GetArgs, output: Output) -> Result<Exit, Problem> {
     let request = pb::GetEnrollmentRecordRequest {
         name: args.name.clone(),
     };
-    let session = args.connection.open().await?;
-    let reply = session
-        .read(request, |channel, request| async move {
+    args.connection
+        .read(output, request, |channel, request| async move {
             channel.records().get_enrollment_record(request).await
         })
-        .await?;
-    output.show(&answer(&reply)?);
-    Ok(Exit::Ok)
+        .await
 }

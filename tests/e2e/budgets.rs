@@ -42,6 +42,7 @@ on_both! {
     who_guesses_too_often_is_refused_until_the_next_day_and_nobody_else,
     every_node_and_a_restarted_one_know_what_was_spent,
     who_asks_for_too_many_persons_is_refused,
+    who_tries_what_is_told_to_nobody_is_refused,
 }
 
 fn unknown() -> String {
@@ -153,4 +154,36 @@ async fn who_asks_for_too_many_persons_is_refused(world: &mut World) {
     assert_eq!(failure.code, Code::ResourceExhausted);
     assert_eq!(failure.reason.as_deref(), Some("NEGATIVE_LOOKUPS"));
     assert_eq!(failure.metadata["limit"], "subjects_per_day");
+}
+
+async fn who_tries_what_is_told_to_nobody_is_refused(world: &mut World) {
+    let request = issue(world, UNIVERSITY);
+    let subject = request.subject.clone().unwrap();
+    let university = Peer::of(world, CallerKind::University).await;
+    let code = university.issue_validity_code(request).await.unwrap();
+    let code = code.validity_code.unwrap().code;
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let claim = |father: &str| pb::MatchCodeRequest {
+        code: code.clone(),
+        claims: Some(pb::DocumentClaims {
+            person_id: subject.person_id.clone(),
+            father_name_fa: father.to_owned(),
+            ..Default::default()
+        }),
+    };
+    // What is right is no guess.
+    for _ in 0..2 * GUESSES {
+        hub.match_code(claim(&subject.father_name_fa))
+            .await
+            .unwrap();
+    }
+    for _ in 0..=GUESSES {
+        hub.match_code(claim("نادرست")).await.unwrap();
+    }
+    let failure = refused(
+        hub.match_code(claim(&subject.father_name_fa)).await,
+        Code::ResourceExhausted,
+        "NEGATIVE_LOOKUPS",
+    );
+    assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
 }

@@ -13,6 +13,7 @@ use crate::harness::{soon, together};
 use crate::messages::{issue, national_code, person, question, request_id, subject};
 use crate::peer::{Answer, Peer, refused};
 use crate::raw::Raw;
+use crate::request_ids::set_expert;
 use crate::stages::{decider, expert, remark};
 use crate::verdicts::verdict;
 use pb::CodeApplicationState as S;
@@ -29,6 +30,8 @@ cases! {
     strangers_neither_see_nor_decide_and_the_etag_counts,
     of_two_decisions_at_once_one_wins,
     a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_for,
+    who_comes_again_draws_the_same_lot,
+    what_an_expert_attested_who_is_active_no_more_is_not_issued,
 }
 
 /// From now on codes may be applied for in stages, and the Organization reviews so many in a hundred.
@@ -585,7 +588,7 @@ async fn the_workflow_decides_which_roads_there_are(world: &mut World) {
         .reseed(|seed| {
             let plain = seed.workflow[0].clone();
             let mut rules = plain.rules.clone();
-            rules.codes.unique_by = vec!["DOCUMENT_KIND".to_owned()];
+            rules.codes.unique_by = ["INSTITUTION", "DOCUMENT_KIND"].map(str::to_owned).to_vec();
             rules.codes.valid_months.insert("DEGREE".to_owned(), 3);
             let id = "one-degree-each".to_owned();
             seed.call[0].workflow.clone_from(&id);
@@ -797,5 +800,52 @@ async fn a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_
         university.record_expert_decision(confirm()).await.ok()
     })
     .await;
+    assert!(issued.validity_code.is_some());
+}
+
+async fn who_comes_again_draws_the_same_lot(world: &mut World) {
+    offered(world, Some(50)).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let mut reviewed = 0;
+    for _ in 0..20 {
+        let request = create(world);
+        let first = made(&university, request.clone()).await;
+        let first = confirmed(&university, &first).await.application.unwrap();
+        if first.state() != S::OrganizationReview {
+            assert_eq!(first.state(), S::Issued);
+            continue;
+        }
+        reviewed += 1;
+        university
+            .cancel_validity_code_application(cancel(&first))
+            .await
+            .unwrap();
+        let again = pb::CreateValidityCodeApplicationRequest {
+            request_id: request_id(),
+            ..request
+        };
+        let again = made(&university, again).await;
+        let again = confirmed(&university, &again).await.application.unwrap();
+        assert_eq!(again.state(), S::OrganizationReview);
+    }
+    assert!((1..20).contains(&reviewed), "{reviewed}");
+}
+
+async fn what_an_expert_attested_who_is_active_no_more_is_not_issued(world: &mut World) {
+    offered(world, Some(100)).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let handed_in = made(&university, create(world)).await;
+    let reviewed = confirmed(&university, &handed_in)
+        .await
+        .application
+        .unwrap();
+    set_expert(world, pb::ExpertState::Inactive).await;
+    let approve = || by_officer(&reviewed, pb::CodeReview::Approve);
+    let answer = organization.record_code_review(approve()).await;
+    refused(answer, Code::FailedPrecondition, "EXPERT_NOT_ACTIVE");
+    assert_eq!(read(&organization, &reviewed).await.unwrap(), reviewed);
+    set_expert(world, pb::ExpertState::Active).await;
+    let issued = organization.record_code_review(approve()).await.unwrap();
     assert!(issued.validity_code.is_some());
 }

@@ -16,6 +16,7 @@ cases! {
     an_upload_that_is_wrong_leaves_nothing,
     every_version_stays_and_requests_name_the_publication_they_ran_under,
     an_upload_sent_again_is_the_same_draft_and_a_publication_is_made_once,
+    an_older_draft_does_not_come_into_force_after_a_later_one,
 }
 
 cases_of_any_engine! {
@@ -360,4 +361,21 @@ async fn the_guide_of_each_service_is_whole_in_both_languages(world: &mut World)
         .map(|v| v.field.as_str())
         .collect();
     assert_eq!(fields, ["service", "language"]);
+}
+
+async fn an_older_draft_does_not_come_into_force_after_a_later_one(world: &mut World) {
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let older = upload(&organization, start("by-law-3"), &pdf("older")).await;
+    let later = upload(&organization, start("by-law-3"), &pdf("later")).await;
+    published(&organization, &later.unwrap()).await;
+    let before = Raw::to(world).await.everything().await;
+    let late = organization
+        .publish_service_document(publish(&older.unwrap()))
+        .await;
+    refused(
+        late,
+        Code::FailedPrecondition,
+        "STATE_TRANSITION_NOT_ALLOWED",
+    );
+    assert_eq!(Raw::to(world).await.everything().await, before);
 }

@@ -27,6 +27,8 @@ cases! {
     strangers_see_nothing_and_oversight_sees_no_rows,
     a_submission_that_is_not_whole_leaves_nothing,
     a_caller_has_few_jobs_at_a_time_and_old_ones_are_forgotten,
+    a_job_waits_for_the_end_of_a_pause,
+    a_row_that_was_issued_is_never_told_not_begun,
 }
 
 pub(crate) type Rows = Vec<pb::IssueValidityCodeRequest>;
@@ -416,7 +418,7 @@ async fn a_submission_that_is_not_whole_leaves_nothing(world: &mut World) {
         assert_eq!(refusal.violations[0].field, field);
     }
     assert_eq!(Raw::to(world).await.everything().await, before);
-    // What was begun and not ended is given up after a while.
+    // What was begun and is not ended by its client goes with the next sweep.
     let mut rows: Vec<_> = (0..)
         .zip(class(world, 500))
         .map(|(number, row)| numbered(number, &row))
@@ -429,13 +431,20 @@ async fn a_submission_that_is_not_whole_leaves_nothing(world: &mut World) {
         "FIELD_REQUIRED",
     );
     let jobs = "SELECT count(*) FROM issuance_job";
-    assert_eq!(Raw::to(world).await.number(jobs).await, 1);
     let listed = university
         .list_issuance_jobs(pb::ListIssuanceJobsRequest {})
         .await;
     assert!(listed.unwrap().jobs.is_empty());
-    world.clock().advance(SignedDuration::from_hours(2));
     soon("the end of the submission", async || {
+        (Raw::to(world).await.number(jobs).await == 0).then_some(())
+    })
+    .await;
+    // So does, after a while, what a node was receiving when it was killed.
+    at_work(world).await;
+    let mut raw = Raw::to(world).await;
+    raw.run("UPDATE issuance_job SET state = 'RECEIVING'").await;
+    world.clock().advance(SignedDuration::from_hours(3));
+    soon("the end of what was received", async || {
         (Raw::to(world).await.number(jobs).await == 0).then_some(())
     })
     .await;
@@ -466,6 +475,81 @@ async fn a_caller_has_few_jobs_at_a_time_and_old_ones_are_forgotten(world: &mut 
         (Raw::to(world).await.number(old).await == 0).then_some(())
     })
     .await;
+}
+
+async fn a_job_waits_for_the_end_of_a_pause(world: &mut World) {
+    let university = Peer::of(world, CallerKind::University).await;
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let pause = pb::PauseIssuanceRequest {
+        request_id: request_id(),
+        validate_only: false,
+        service: pb::ServiceKind::ValidityCode.into(),
+        institution_code: String::new(),
+        reason: "آزمایش".to_owned(),
+    };
+    organization.pause_issuance(pause).await.unwrap();
+    soon("the pause", async || {
+        let trial = pb::IssueValidityCodeRequest {
+            validate_only: true,
+            ..issue(world, UNIVERSITY)
+        };
+        university.issue_validity_code(trial).await.err()
+    })
+    .await;
+    let job = submit(&university, &request_id(), &class(world, 3), Some(0))
+        .await
+        .unwrap();
+    soon("the beginning of the job", async || {
+        let job = read(&university, &job).await.unwrap();
+        (job.state() == S::Running).then_some(())
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let waiting = read(&university, &job).await.unwrap();
+    assert_eq!((waiting.issued_rows, waiting.failed_rows), (0, 0));
+    assert_eq!(waiting.state(), S::Running);
+    let resume = pb::ResumeIssuanceRequest {
+        request_id: request_id(),
+        validate_only: false,
+        service: pb::ServiceKind::ValidityCode.into(),
+        institution_code: String::new(),
+    };
+    organization.resume_issuance(resume).await.unwrap();
+    let done = ended(&university, &job).await;
+    assert_eq!((done.state(), done.issued_rows), (S::Done, 3));
+}
+
+async fn a_row_that_was_issued_is_never_told_not_begun(world: &mut World) {
+    let university = Peer::of(world, CallerKind::University).await;
+    let job = submit(&university, &request_id(), &class(world, 3), None)
+        .await
+        .unwrap();
+    let done = ended(&university, &job).await;
+    let outcomes = result(&university, &done, None).await.unwrap();
+    // As a node leaves it that was killed between the codes and what it puts on record of them: first while the job
+    // goes on, then after another node has ended it.
+    let mut raw = Raw::to(world).await;
+    let until = world.now().as_microsecond() + 3_600_000_000;
+    raw.run("UPDATE issuance_job_row SET state = 'PENDING', code_id = NULL WHERE sequence > 0")
+        .await;
+    raw.run(&format!(
+        "UPDATE issuance_job SET state = 'RUNNING', end_time = NULL, issued = 1, lease_until = {until}"
+    ))
+    .await;
+    let known = result(&university, &done, None).await.unwrap();
+    assert!(known == outcomes[..1]);
+    let cancel = pb::CancelIssuanceJobRequest {
+        request_id: request_id(),
+        validate_only: false,
+        name: job.name.clone(),
+        etag: String::new(),
+    };
+    let cancelled = university.cancel_issuance_job(cancel).await.unwrap();
+    assert_eq!(cancelled.job.unwrap().issued_rows, 3);
+    assert!(result(&university, &done, None).await.unwrap() == outcomes);
+    raw.run("UPDATE issuance_job_row SET state = 'NOT_BEGUN', code_id = NULL WHERE sequence > 0")
+        .await;
+    assert!(result(&university, &done, None).await.unwrap() == outcomes);
 }
 
 #[test]

@@ -107,7 +107,7 @@ async fn ten_applications_with_one_request_id_at_once_issue_one_certificate(worl
 }
 
 /// The active expert of the university in another state.
-async fn set_expert(world: &World, state: pb::ExpertState) {
+pub(crate) async fn set_expert(world: &World, state: pb::ExpertState) {
     let organization = Peer::of(world, CallerKind::Organization).await;
     let expert = pb::Expert {
         institution_code: UNIVERSITY.to_owned(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gavah_api::v1 as pb;
+use gavah_domain::Reason;
 use gavah_domain::job::JobState;
-use gavah_store::{JobOutcome, RowEnd, StoredJob};
+use gavah_store::{JOB_METHOD, JobOutcome, RowEnd, StoredJob};
 use jiff::SignedDuration;
 use opentelemetry::TraceId;
 use prost::Message;
@@ -39,9 +40,6 @@ const PART: u64 = 256;
 /// Longest time for the rows of a part, well within the lease.
 const PART_TIME: Duration = Duration::from_secs(8);
 
-/// The method that rows are claimed under, and whose classes may still have them issued.
-const METHOD: &str = "/gavah.v1.IssuanceJobService/SubmitIssuanceJob";
-
 /// Works through jobs until `stop`. A part that is cut off is done again by whoever has the job next, with the same
 /// retry keys.
 pub(crate) async fn work_through_jobs(app: Arc<App>, stop: watch::Receiver<bool>) {
@@ -73,7 +71,7 @@ pub(crate) async fn work_through_jobs(app: Arc<App>, stop: watch::Receiver<bool>
     }
 }
 
-/// Does a part of a job; whether there was one.
+/// Does a part of a job; whether there was one, and it need not wait.
 async fn part(app: &Arc<App>) -> Result<bool, AppError> {
     let context = by_service(app);
     let until = context.now.checked_add(LEASE);
@@ -82,13 +80,13 @@ async fn part(app: &Arc<App>) -> Result<bool, AppError> {
         return Ok(false);
     };
     let span = tracing::info_span!("issuance_job.part", job = %job.id);
-    do_part(app, &job).instrument(span).await.map(|()| true)
+    do_part(app, &job).instrument(span).await
 }
 
-async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<(), AppError> {
+async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<bool, AppError> {
     let snapshot = app.registry.current()?;
     let (method, classes) =
-        policy::allowed(METHOD).ok_or(AppError::Internal("nobody may submit jobs"))?;
+        policy::allowed(JOB_METHOD).ok_or(AppError::Internal("nobody may submit jobs"))?;
     let caller = match submitter(&snapshot, job, classes) {
         Ok(caller) => caller,
         Err(reason) => {
@@ -98,7 +96,7 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<(), AppError> {
                 .store
                 .end_job(&context, job.id, job.version, state, reason.as_str());
             return match ended.await? {
-                JobOutcome::Done(_) | JobOutcome::Moved => Ok(()),
+                JobOutcome::Done(_) | JobOutcome::Moved => Ok(true),
                 _ => Err(AppError::Internal("a job without a claim was claimed")),
             };
         }
@@ -132,7 +130,11 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<(), AppError> {
         .job_rows_done(&by_service(app), job.id, &done)
         .await?;
     // The others wait for their turn.
-    open.map_or(Ok(()), Err)
+    match open {
+        None => Ok(true),
+        Some(AppError::Refused(refusal)) if refusal.reason == Reason::IssuancePaused => Ok(false),
+        Some(error) => Err(error),
+    }
 }
 
 /// What comes of a row; an error is what leaves it open.

@@ -6,8 +6,10 @@
 
 use gavah_domain::attachment::{Attachment, FileDigest, MediaType};
 use jiff::Timestamp;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 
 use crate::content::{instant, known};
 use crate::entity::{attachment, attachment_upload, attachment_use};
@@ -166,49 +168,54 @@ impl Store {
         .await
     }
 
-    /// Takes files out of use that belong to nothing since before `limit`; those, and what an earlier sweep left, at
-    /// most `most`. Their bytes may go.
+    /// Files that belong to nothing since before `limit`, those longest that do, at most `most`.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn sweep_attachments(
+    pub async fn loose_attachments(
         &self,
         limit: Timestamp,
         most: u64,
     ) -> Result<Vec<FileDigest>, StoreError> {
-        self.run_tx("sweep_attachments", |tx, _| {
+        self.read("find_loose_attachments", async {
+            let found = attachment::Entity::find()
+                .filter(idle(limit))
+                .order_by_asc(attachment::Column::LooseSince)
+                .limit(most)
+                .all(&self.inner.db)
+                .await?;
+            found.iter().map(|row| digest(&row.sha256)).collect()
+        })
+        .await
+    }
+
+    /// Takes a file out of use that belongs to nothing since before `limit`: its bytes may go, and until `limit` is
+    /// `since` they are this sweep's alone to remove. `false` when it is in use again or another sweep was quicker.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn sweep_attachment(
+        &self,
+        file: FileDigest,
+        limit: Timestamp,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.run_tx("sweep_attachment", |tx, _| {
             Box::pin(async move {
                 use attachment::Column;
-                let idle = || {
-                    let used = Query::select()
-                        .column(attachment_use::Column::Sha256)
-                        .from(attachment_use::Entity)
-                        .to_owned();
-                    Column::LooseSince
-                        .lt(limit.as_microsecond())
-                        .and(Column::Sha256.not_in_subquery(used))
-                };
-                let found = attachment::Entity::find()
-                    .filter(idle())
-                    .limit(most)
-                    .all(tx)
-                    .await?;
-                let files: Vec<_> = found.iter().map(|row| row.sha256.clone()).collect();
-                // Once more under the row's lock: it may have been taken up since. One that was swept before stays so.
-                attachment::Entity::update_many()
+                let taken = attachment::Entity::update_many()
                     .col_expr(Column::State, Expr::value(SWEPT))
-                    .filter(Column::Sha256.is_in(files.clone()))
-                    .filter(idle())
+                    .col_expr(
+                        Column::LooseSince,
+                        Expr::value(Some(since.as_microsecond())),
+                    )
+                    .filter(Column::Sha256.eq(file.to_string()))
+                    .filter(idle(limit))
                     .exec(tx)
                     .await?;
-                let swept = attachment::Entity::find()
-                    .filter(Column::Sha256.is_in(files))
-                    .filter(Column::State.eq(SWEPT))
-                    .all(tx)
-                    .await?;
-                let swept = swept.iter().map(|row| digest(&row.sha256));
-                Ok(Done::Commit(swept.collect::<Result<_, _>>()?))
+                Ok(Done::Commit(taken.rows_affected > 0))
             })
         })
         .await
@@ -257,6 +264,17 @@ impl Store {
     }
 }
 
+/// Belongs to nothing since before `limit`.
+fn idle(limit: Timestamp) -> SimpleExpr {
+    let used = Query::select()
+        .column(attachment_use::Column::Sha256)
+        .from(attachment_use::Entity)
+        .to_owned();
+    attachment::Column::LooseSince
+        .lt(limit.as_microsecond())
+        .and(attachment::Column::Sha256.not_in_subquery(used))
+}
+
 /// Has a resource use exactly these files; `false` when one of them, not used by it so far, was not sent by the caller
 /// or is not kept.
 pub(crate) async fn attach(
@@ -283,17 +301,13 @@ pub(crate) async fn attach(
             .filter(Use::Sha256.is_in(left.clone()))
             .exec(tx)
             .await?;
-        let in_use = Query::select()
-            .column(Use::Sha256)
-            .from(attachment_use::Entity)
-            .to_owned();
+        // Also of those that others use: two that leave one file at the same time do not see each other.
         attachment::Entity::update_many()
             .col_expr(
                 Column::LooseSince,
                 Expr::value(Some(context.now.as_microsecond())),
             )
             .filter(Column::Sha256.is_in(left))
-            .filter(Column::Sha256.not_in_subquery(in_use))
             .exec(tx)
             .await?;
     }

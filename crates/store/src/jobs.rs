@@ -1,8 +1,10 @@
 //! Jobs that issue validity codes from a file: received, queued, worked through a part at a time by any node, and read.
 
+use std::collections::HashMap;
+
 use gavah_domain::job::{JobState, OPEN_JOBS_MAX, too_many_failed};
 use jiff::Timestamp;
-use sea_orm::sea_query::{ArrayType, Expr, ExprTrait};
+use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Set,
@@ -11,7 +13,7 @@ use uuid::Uuid;
 
 use crate::claim::{claim, resource_id};
 use crate::content::{instant, known};
-use crate::entity::{issuance_job, issuance_job_row};
+use crate::entity::{issuance_job, issuance_job_row, request_claim};
 use crate::rows::{self, Rows};
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, Store, StoreError};
@@ -25,6 +27,9 @@ const RECEIVING: &str = "RECEIVING";
 const PENDING: &str = "PENDING";
 const DONE: &str = "DONE";
 const NOT_BEGUN: &str = "NOT_BEGUN";
+
+/// The method that a job is submitted by, and that its rows are claimed under.
+pub const JOB_METHOD: &str = "/gavah.v1.IssuanceJobService/SubmitIssuanceJob";
 
 /// Why the service ended a job of which too many rows failed.
 pub const ERROR_RATE: &str = "ERROR_RATE";
@@ -119,20 +124,26 @@ fn name(id: Uuid) -> String {
 }
 
 impl Store {
-    /// Keeps rows of a job that is being received, and the job itself with the first of them.
+    /// Keeps rows of a job that is being received, and with the `first` of them the job itself; `false` when the
+    /// caller has too many jobs for one more.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError::Conflict`] when the job was given up meanwhile; otherwise [`StoreError`].
     pub async fn receive_job_rows(
         &self,
         job: &NewJob,
         now: Timestamp,
+        first: bool,
         rows: &[(i64, Vec<u8>)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.run_tx("receive_job_rows", |tx, _| {
             Box::pin(async move {
+                use issuance_job::Column;
                 let now = now.as_microsecond();
+                if first && too_many(tx, job.id, &job.caller_id).await? {
+                    return Ok(Done::Abandon(false));
+                }
                 let model = issuance_job::ActiveModel {
                     id: Set(job.id),
                     caller_id: Set(job.caller_id.clone()),
@@ -150,11 +161,19 @@ impl Store {
                     end_time: Set(None),
                     version: Set(1),
                 };
-                let found = issuance_job::Entity::find_by_id(job.id).one(tx).await?;
-                if found.is_none() {
+                if first {
                     issuance_job::Entity::insert(model)
                         .exec_without_returning(tx)
                         .await?;
+                } else {
+                    let coming = issuance_job::Entity::update_many()
+                        .col_expr(Column::UpdateTime, Expr::value(now))
+                        .filter(receiving(job.id))
+                        .exec(tx)
+                        .await?;
+                    if coming.rows_affected == 0 {
+                        return Err(StoreError::Conflict);
+                    }
                 }
                 let rows = rows
                     .iter()
@@ -171,17 +190,17 @@ impl Store {
                         .exec_without_returning(tx)
                         .await?;
                 }
-                Ok(Done::Commit(()))
+                Ok(Done::Commit(true))
             })
         })
         .await
     }
 
-    /// Queues a job all of whose rows, `total`, were received. Where it is not queued, what was received is forgotten.
+    /// Queues a job all of whose rows, `total`, were received. Where it is not queued, it is given up.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError::Conflict`] when the job was given up meanwhile; otherwise [`StoreError`].
     pub async fn queue_job(
         &self,
         context: &ActContext,
@@ -201,29 +220,27 @@ impl Store {
                     }
                     None => {}
                 }
-                let received = issuance_job::Entity::find_by_id(id).one(tx).await?;
-                let received = received.ok_or(StoreError::Corrupt("a job was not received"))?;
-                let open = issuance_job::Entity::find()
-                    .filter(Column::CallerId.eq(received.caller_id))
-                    .filter(Column::EndTime.is_null())
-                    .filter(Column::State.ne(RECEIVING))
-                    .count(tx)
-                    .await?;
-                if open >= OPEN_JOBS_MAX {
+                let Some(caller_id) = received_from(tx, id).await? else {
+                    return Err(StoreError::Conflict);
+                };
+                if too_many(tx, id, &caller_id).await? {
                     return Ok(Done::Abandon(JobOutcome::TooMany));
                 }
                 let total =
                     i32::try_from(total).map_err(|_| StoreError::Corrupt("issuance_job.total"))?;
-                issuance_job::Entity::update_many()
+                let queued = issuance_job::Entity::update_many()
                     .col_expr(Column::State, Expr::value(JobState::Queued.as_str()))
                     .col_expr(Column::Total, Expr::value(total))
                     .col_expr(
                         Column::UpdateTime,
                         Expr::value(context.now.as_microsecond()),
                     )
-                    .filter(Column::Id.eq(id))
+                    .filter(receiving(id))
                     .exec(tx)
                     .await?;
+                if queued.rows_affected == 0 {
+                    return Err(StoreError::Conflict);
+                }
                 let stored = get(tx, id).await?;
                 self.append(tx, context, act(&stored, "SUBMIT", "")).await?;
                 Ok(Done::Commit(JobOutcome::Done(Box::new(stored))))
@@ -231,16 +248,35 @@ impl Store {
         });
         let outcome = outcome.await?;
         if !matches!(outcome, JobOutcome::Done(_)) {
-            self.forget_job(id).await?;
+            self.give_up_job(id).await?;
         }
         Ok(outcome)
     }
 
-    /// Forgets a job that was not queued.
+    /// Gives up a job that is still being received: it is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn give_up_job(&self, id: Uuid) -> Result<(), StoreError> {
+        let given_up = self.run_tx("give_up_job", |tx, _| {
+            Box::pin(async move { Ok(Done::Commit(give_up(tx, receiving(id)).await?)) })
+        });
+        match given_up.await? {
+            true => self.forget_job(id).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Forgets a job that ended, with its rows.
     async fn forget_job(&self, id: Uuid) -> Result<(), StoreError> {
         self.run_tx("forget_job", |tx, _| {
             Box::pin(async move {
-                forget(tx, &[id]).await?;
+                issuance_job_row::Entity::delete_many()
+                    .filter(issuance_job_row::Column::JobId.eq(id))
+                    .exec(tx)
+                    .await?;
+                issuance_job::Entity::delete_by_id(id).exec(tx).await?;
                 Ok(Done::Commit(()))
             })
         })
@@ -481,32 +517,49 @@ impl Store {
         .await
     }
 
-    /// What came of the rows of a job behind a sequence, in order; of those that wait, nothing.
+    /// What came of the rows of a job behind a sequence, in order, up to the first that waits.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn job_result(
         &self,
-        id: Uuid,
+        job: &StoredJob,
         after: i64,
         most: u64,
     ) -> Result<Vec<(i64, RowEnd)>, StoreError> {
         use issuance_job_row::Column;
         self.read("get_job_result", async {
-            let rows = issuance_job_row::Entity::find()
-                .filter(Column::JobId.eq(id))
-                .filter(Column::Sequence.gt(after))
-                .filter(Column::State.ne(PENDING))
-                .order_by_asc(Column::Sequence)
-                .limit(most)
-                .all(&self.inner.db)
-                .await?;
+            let db = &self.inner.db;
+            let rows = || {
+                issuance_job_row::Entity::find()
+                    .filter(Column::JobId.eq(job.id))
+                    .filter(Column::Sequence.gt(after))
+                    .order_by_asc(Column::Sequence)
+            };
+            // One that waits may end after those behind it: whoever goes on from what was read must not miss it.
+            let waits = rows().filter(Column::State.eq(PENDING)).one(db).await?;
+            let mut ended = rows();
+            if let Some(waits) = waits {
+                ended = ended.filter(Column::Sequence.lt(waits.sequence));
+            }
+            let rows = ended.limit(most).all(db).await?;
+            // One that was at work when its job ended may have got its code all the same.
+            let late = rows.iter().find(|row| row.state == NOT_BEGUN);
+            let late = match (late, rows.last()) {
+                (Some(first), Some(last)) => {
+                    claimed_rows(db, &job.caller_id, job.id, first.sequence, last.sequence).await?
+                }
+                _ => HashMap::new(),
+            };
             let end = |row: issuance_job_row::Model| {
                 let end = match (row.state.as_str(), row.code_id, row.status) {
                     (DONE, Some(id), None) => RowEnd::Issued(id),
                     (DONE, None, Some(status)) => RowEnd::Refused(status),
-                    (NOT_BEGUN, None, None) => RowEnd::NotBegun,
+                    (NOT_BEGUN, None, None) => match late.get(&row.sequence) {
+                        Some(code) => RowEnd::Issued(*code),
+                        None => RowEnd::NotBegun,
+                    },
                     _ => return Err(StoreError::Corrupt("issuance_job_row")),
                 };
                 Ok((row.sequence, end))
@@ -516,61 +569,110 @@ impl Store {
         .await
     }
 
-    /// Forgets the rows of jobs that ended before `limit`, and what was being received since before `abandoned`; how
-    /// many jobs lost theirs, at most `most`.
+    /// Forgets jobs that ended before `limit`, and those of which nothing has come in since before `abandoned`; how
+    /// many, at most `most`.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn forget_job_rows(
+    pub async fn forget_jobs(
         &self,
         limit: Timestamp,
         abandoned: Timestamp,
         most: u64,
     ) -> Result<usize, StoreError> {
         use issuance_job::Column;
-        self.run_tx("forget_job_rows", |tx, _| {
+        let old = self.run_tx("find_old_jobs", |tx, _| {
             Box::pin(async move {
-                let left = issuance_job::Entity::find()
-                    .filter(Column::EndTime.is_null())
-                    .filter(Column::State.eq(RECEIVING))
-                    .filter(Column::UpdateTime.lt(abandoned.as_microsecond()))
-                    .limit(most)
-                    .all(tx)
-                    .await?;
-                let left: Vec<_> = left.into_iter().map(|job| job.id).collect();
-                forget(tx, &left).await?;
+                let silent = Column::State
+                    .eq(RECEIVING)
+                    .and(Column::EndTime.is_null())
+                    .and(Column::UpdateTime.lt(abandoned.as_microsecond()));
+                give_up(tx, silent).await?;
                 let old = issuance_job::Entity::find()
                     .filter(Column::EndTime.lt(limit.as_microsecond()))
-                    .filter(Column::Total.gt(0))
                     .order_by_asc(Column::EndTime)
                     .limit(most)
                     .all(tx)
                     .await?;
-                for job in &old {
-                    forget(tx, &[job.id]).await?;
-                }
-                Ok(Done::Commit(left.len() + old.len()))
+                Ok(Done::Commit(
+                    old.into_iter().map(|job| job.id).collect::<Vec<_>>(),
+                ))
             })
-        })
-        .await
+        });
+        let old = old.await?;
+        // One at a time: each may have many rows.
+        for id in &old {
+            self.forget_job(*id).await?;
+        }
+        Ok(old.len())
     }
 }
+
+/// Rows that may be at work when a job ends, the parts of several nodes among them.
+const SETTLED: u64 = 1024;
 
 /// Rows of one statement; SQLite bounds its parameters.
 const INSERTED_TOGETHER: usize = 100;
 
-/// Deletes jobs with their rows.
-async fn forget(tx: &DatabaseTransaction, ids: &[Uuid]) -> Result<(), StoreError> {
-    issuance_job_row::Entity::delete_many()
-        .filter(issuance_job_row::Column::JobId.is_in(ids.iter().copied()))
+/// The job, if it is still being received.
+fn receiving(id: Uuid) -> SimpleExpr {
+    use issuance_job::Column;
+    Column::Id
+        .eq(id)
+        .and(Column::State.eq(RECEIVING))
+        .and(Column::EndTime.is_null())
+}
+
+/// Ends what is not going to be queued, longer ago than anything is kept; whether there was any.
+async fn give_up(tx: &DatabaseTransaction, which: SimpleExpr) -> Result<bool, StoreError> {
+    let given_up = issuance_job::Entity::update_many()
+        .col_expr(issuance_job::Column::EndTime, Expr::value(Some(0_i64)))
+        .filter(which)
         .exec(tx)
         .await?;
-    issuance_job::Entity::delete_many()
-        .filter(issuance_job::Column::Id.is_in(ids.iter().copied()))
-        .exec(tx)
+    Ok(given_up.rows_affected > 0)
+}
+
+/// Whose job is being received.
+async fn received_from(tx: &DatabaseTransaction, id: Uuid) -> Result<Option<String>, StoreError> {
+    let found = issuance_job::Entity::find().filter(receiving(id));
+    Ok(found.one(tx).await?.map(|job| job.caller_id))
+}
+
+/// Whether the caller has too many jobs that have not ended, or are being received, beside this one.
+async fn too_many(tx: &DatabaseTransaction, id: Uuid, caller_id: &str) -> Result<bool, StoreError> {
+    use issuance_job::Column;
+    let open = issuance_job::Entity::find()
+        .filter(Column::CallerId.eq(caller_id))
+        .filter(Column::EndTime.is_null())
+        .filter(Column::Id.ne(id))
+        .count(tx)
         .await?;
-    Ok(())
+    Ok(open >= OPEN_JOBS_MAX)
+}
+
+/// The codes that rows of a job got, as their claims tell.
+async fn claimed_rows(
+    db: &impl ConnectionTrait,
+    caller_id: &str,
+    id: Uuid,
+    first: i64,
+    last: i64,
+) -> Result<HashMap<i64, Uuid>, StoreError> {
+    use request_claim::Column;
+    let found = request_claim::Entity::find()
+        .filter(Column::CallerId.eq(caller_id))
+        .filter(Column::Method.eq(JOB_METHOD))
+        .filter(Column::RequestId.eq(id))
+        .filter(Column::Row.between(first, last))
+        .all(db)
+        .await?;
+    let code = |claim: request_claim::Model| {
+        let code = resource_id(&claim.resource, crate::codes::COLLECTION)?;
+        Ok((i64::from(claim.row), code))
+    };
+    found.into_iter().map(code).collect()
 }
 
 /// The state of an open job in `version`, whose row is held from here on.
@@ -613,6 +715,32 @@ async fn end(
         .filter(Column::Id.eq(id))
         .exec(tx)
         .await?;
+    // What was issued and whose answer did not come is known by its claim.
+    let waiting = issuance_job_row::Entity::find()
+        .select_only()
+        .column(Row::Sequence)
+        .filter(Row::JobId.eq(id))
+        .filter(Row::State.eq(PENDING))
+        .order_by_asc(Row::Sequence)
+        .limit(SETTLED)
+        .into_tuple::<i64>()
+        .all(tx)
+        .await?;
+    if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
+        let caller_id = get(tx, id).await?.caller_id;
+        let mut claimed = claimed_rows(tx, &caller_id, id, *first, *last).await?;
+        let mut issued = 0;
+        for sequence in waiting {
+            if let Some(code) = claimed.remove(&sequence) {
+                issued += i32::from(put_end(tx, id, sequence, Some(code), None).await?);
+            }
+        }
+        issuance_job::Entity::update_many()
+            .col_expr(Column::Issued, Expr::col(Column::Issued).add(issued))
+            .filter(Column::Id.eq(id))
+            .exec(tx)
+            .await?;
+    }
     issuance_job_row::Entity::update_many()
         .col_expr(Row::State, Expr::value(NOT_BEGUN))
         .col_expr(Row::Request, Expr::value(Vec::<u8>::new()))

@@ -68,7 +68,7 @@ pub use document::DocumentChange;
 pub use error::StoreError;
 pub use feed::{AuditFilter, ChainedEntry, FeedEvent, FeedPage, FeedScope};
 pub use incidents::{IncidentOutcome, NewIncident, StoredIncident};
-pub use jobs::{ERROR_RATE, JobOutcome, NewJob, RowEnd, StoredJob};
+pub use jobs::{ERROR_RATE, JOB_METHOD, JobOutcome, NewJob, RowEnd, StoredJob};
 pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use lookup::GatheredHere;

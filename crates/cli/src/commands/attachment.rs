@@ -1,7 +1,8 @@
 //! `gavah attachment`
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -93,7 +94,13 @@ async fn download(args: &DownloadArgs, output: Output) -> Result<Exit, Problem> 
     let (attachment, bytes) = receive(&session, &args.name).await?;
     let cannot =
         |error: std::io::Error| Problem::usage(format_args!("{}: {error}", args.out.display()));
-    let mut file = File::create_new(&args.out).map_err(cannot)?;
+    // It may be the scan of an identity card.
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&args.out);
+    let mut file = file.map_err(cannot)?;
     file.write_all(&bytes).map_err(cannot)?;
     let mut told = crate::message::to_json(&attachment)?;
     told["file"] = json!(args.out.display().to_string());

@@ -161,6 +161,9 @@ fn of_call(app: &App, call: &Acting) -> ActContext {
     }
 }
 
+/// For how long a file is one sweep's alone: far longer than its bytes take to go.
+const SWEEP_TIME: SignedDuration = SignedDuration::from_mins(10);
+
 /// Removes files that belong to nothing and were not sent for a day; returns how many.
 ///
 /// # Errors
@@ -175,10 +178,25 @@ pub async fn sweep(app: &App) -> Result<usize, AppError> {
     };
     let limit = context.now.checked_sub(KEPT_UNUSED);
     let limit = limit.map_err(|_| AppError::Internal("the clock is before the calendar"))?;
-    let swept = app.store.sweep_attachments(limit, SWEPT_TOGETHER).await?;
-    for file in &swept {
-        app.objects.delete(Area::Attachments, *file).await?;
-        app.store.forget_attachment(&context, *file).await?;
+    let taken = limit.checked_add(SWEEP_TIME);
+    let taken = taken.map_err(|_| AppError::Internal("the clock is past the calendar"))?;
+    let loose = app.store.loose_attachments(limit, SWEPT_TOGETHER).await?;
+    let (mut swept, mut failed) = (0, None);
+    for file in loose {
+        if !app.store.sweep_attachment(file, limit, taken).await? {
+            continue;
+        }
+        match app.objects.delete(Area::Attachments, file).await {
+            Ok(()) => {
+                app.store.forget_attachment(&context, file).await?;
+                swept += 1;
+            }
+            // It is tried again later, behind the others.
+            Err(error) => failed = Some(error),
+        }
     }
-    Ok(swept.len())
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(swept),
+    }
 }

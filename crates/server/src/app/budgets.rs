@@ -278,7 +278,7 @@ fn is_wrong_guess(reason: VerdictReason) -> bool {
 
 /// The first eight bytes of a keyed hash in hexadecimal digits: enough to tell subjects
 /// apart, too little to find one.
-fn part_of_hash(hash: &str) -> i64 {
+pub(super) fn part_of_hash(hash: &str) -> i64 {
     let part = hash
         .get(..16)
         .and_then(|part| u64::from_str_radix(part, 16).ok());

@@ -372,7 +372,9 @@ async fn granted(
         });
         // What somebody must look at, two look at.
         let must = given_back || !by_file.is_empty();
-        if workflow.organization_review && (must || workflow.is_reviewed(lot(app)?)) {
+        if workflow.organization_review
+            && (must || workflow.is_reviewed(lot(app, &key(workflow, content))))
+        {
             steps.push(NewStep::by_service(
                 CodeApplicationState::OrganizationReview,
                 "ROUTE",
@@ -664,6 +666,7 @@ async fn settle(
             Outcome::OpenExists(id) => return Err(open_exists(id)),
             Outcome::Moved => return Ok(None),
             Outcome::AttachmentMissing => return Err(Reason::ResourceNotFound.into()),
+            Outcome::ExpertNotActive => return Err(Reason::ExpertNotActive.into()),
             Outcome::AlreadyIssued(id) => return Err(already_issued(id)),
             Outcome::CodeTaken => {
                 if let Some(issue) = &mut issue {

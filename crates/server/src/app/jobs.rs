@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use gavah_domain::Reason;
 use gavah_domain::caller::{Caller, CallerClass, CallerState};
-use gavah_domain::job::{JOB_ROWS_MAX, JobState};
-use gavah_store::{ActContext, JobOutcome, NewJob, RowEnd, StoreError, StoredCode, StoredJob};
+use gavah_domain::job::{JOB_BYTES_MAX, JOB_ROWS_MAX, JobState};
+use gavah_store::{
+    ActContext, JobOutcome, NewJob, RowEnd, Store, StoreError, StoredCode, StoredJob,
+};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -24,18 +26,27 @@ const ABANDONED: SignedDuration = SignedDuration::from_hours(1);
 /// Jobs of one list.
 const LISTED: u64 = 100;
 
-/// Jobs whose rows are forgotten at a time.
+/// Jobs forgotten at a time.
 const FORGOTTEN_TOGETHER: u64 = 20;
 
 /// Rows kept at a time while a job comes in.
 const RECEIVED_TOGETHER: usize = 500;
 
-/// A job while it comes in.
+/// Bytes of rows from which they are kept, however few they are.
+const RECEIVED_BYTES: usize = 256 * 1024;
+
+/// A job while it comes in. One that is dropped before it was submitted is given up.
 #[derive(Debug)]
 pub struct Incoming {
+    store: Store,
     job: NewJob,
     rows: Vec<(i64, Vec<u8>)>,
+    /// Of the rows that are not kept yet.
+    bytes: usize,
     total: u32,
+    total_bytes: usize,
+    /// Something of it is in the store, and nobody has queued it.
+    begun: bool,
 }
 
 impl Incoming {
@@ -47,6 +58,7 @@ impl Incoming {
     pub fn new(app: &App, call: &Acting, start: &StartInput) -> Result<Self, AppError> {
         let institution = call.caller.institution.as_ref();
         Ok(Self {
+            store: app.store.clone(),
             job: NewJob {
                 id: app.new_id(app.clock.now())?,
                 caller_id: call.caller.id.as_str().to_owned(),
@@ -57,7 +69,10 @@ impl Incoming {
                 max_error_percent: start.max_error_percent,
             },
             rows: Vec::new(),
+            bytes: 0,
             total: 0,
+            total_bytes: 0,
+            begun: false,
         })
     }
 
@@ -65,7 +80,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// BATCH_TOO_LARGE; [`AppError::Store`].
+    /// BATCH_TOO_LARGE, TOO_MANY_JOBS; [`AppError::Store`].
     pub async fn take(&mut self, app: &App, row: (i64, Vec<u8>)) -> Result<(), AppError> {
         if self.total == JOB_ROWS_MAX {
             return Err(Refusal::new(Reason::BatchTooLarge)
@@ -73,19 +88,33 @@ impl Incoming {
                 .into());
         }
         self.total += 1;
+        self.bytes += row.1.len();
+        self.total_bytes += row.1.len();
+        if self.total_bytes > JOB_BYTES_MAX {
+            return Err(Refusal::new(Reason::BatchTooLarge)
+                .with("max_bytes", JOB_BYTES_MAX.to_string())
+                .into());
+        }
         self.rows.push(row);
-        if self.rows.len() == RECEIVED_TOGETHER {
+        if self.rows.len() == RECEIVED_TOGETHER || self.bytes >= RECEIVED_BYTES {
             self.keep(app).await?;
         }
         Ok(())
     }
 
     async fn keep(&mut self, app: &App) -> Result<(), AppError> {
-        let now = app.clock.now();
-        app.store
-            .receive_job_rows(&self.job, now, &self.rows)
+        let first = !self.begun;
+        // Also where the answer does not come.
+        self.begun = true;
+        let kept = self
+            .store
+            .receive_job_rows(&self.job, app.clock.now(), first, &self.rows)
             .await?;
+        if !kept {
+            return Err(Reason::TooManyJobs.into());
+        }
         self.rows.clear();
+        self.bytes = 0;
         Ok(())
     }
 
@@ -93,7 +122,8 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// FIELD_REQUIRED for one without a row, TOO_MANY_JOBS, REQUEST_ID_REUSED;
+    /// FIELD_REQUIRED for one without a row, TOO_MANY_JOBS, REQUEST_ID_REUSED, CONCURRENT_UPDATE
+    /// when it was given up meanwhile;
     /// [`AppError::Store`].
     pub async fn submit(
         mut self,
@@ -106,13 +136,33 @@ impl Incoming {
             violations.push("row", Reason::FieldRequired);
             return Err(violations.into());
         }
-        self.keep(app).await?;
+        if !self.rows.is_empty() {
+            self.keep(app).await?;
+        }
         let context = context(call, head, None, app.clock.now());
-        let queued = app
+        let queued = self
             .store
             .queue_job(&context, self.job.id, self.total)
             .await?;
         outcome(app, call, queued).await
+    }
+}
+
+/// What is queued is not given up: the store tells them apart.
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if self.begun {
+            let (store, id) = (self.store.clone(), self.job.id);
+            runtime.spawn(async move {
+                // Where this fails, silence gives it up.
+                if let Err(error) = store.give_up_job(id).await {
+                    tracing::warn!(%error, "a submission could not be given up");
+                }
+            });
+        }
     }
 }
 
@@ -219,7 +269,7 @@ pub async fn result(
         return Err(Reason::ResourceNotFound.into());
     }
     let store = app.store_for(call);
-    let ends = store.job_result(id, after, most).await?;
+    let ends = store.job_result(&stored, after, most).await?;
     let issued = ends.iter().filter_map(|(_, end)| match end {
         RowEnd::Issued(id) => Some(*id),
         RowEnd::Refused(_) | RowEnd::NotBegun => None,
@@ -260,20 +310,26 @@ pub fn by_service(app: &App) -> ActContext {
     }
 }
 
-/// Whether nothing can be said of a row, and of those after it nothing better is to be
-/// expected: the store gave no answer, or none in time.
+/// Whether a row is to be tried again: the store gave no answer, or none in time, others were in the way, or issuing
+/// is paused.
 pub fn leaves_open(error: &AppError) -> bool {
     match error {
         AppError::Store(error) => match error {
-            StoreError::Unavailable | StoreError::Timeout | StoreError::CommitUnknown => true,
-            StoreError::Conflict
-            | StoreError::Constraint(_)
+            StoreError::Unavailable
+            | StoreError::Timeout
+            | StoreError::CommitUnknown
+            | StoreError::Conflict => true,
+            StoreError::Constraint(_)
             | StoreError::Database { .. }
             | StoreError::Corrupt(_)
             | StoreError::Schema(_)
             | StoreError::Config(_) => false,
         },
-        AppError::Invalid(_) | AppError::Refused(_) | AppError::Internal(_) => false,
+        AppError::Refused(refusal) => matches!(
+            refusal.reason,
+            Reason::IssuancePaused | Reason::ConcurrentUpdate
+        ),
+        AppError::Invalid(_) | AppError::Internal(_) => false,
     }
 }
 
@@ -291,6 +347,6 @@ pub async fn forget(app: &App) -> Result<usize, AppError> {
     let (old, abandoned) = (before(KEPT)?, before(ABANDONED)?);
     Ok(app
         .store
-        .forget_job_rows(old, abandoned, FORGOTTEN_TOGETHER)
+        .forget_jobs(old, abandoned, FORGOTTEN_TOGETHER)
         .await?)
 }

@@ -40,7 +40,7 @@ pub mod revocations;
 pub mod service_documents;
 pub mod validate;
 
-use budgets::Budgets;
+use budgets::{Budgets, part_of_hash};
 use feed::FeedEnd;
 use remembered::Remembered;
 
@@ -280,15 +280,9 @@ async fn earlier(
     }
 }
 
-/// A number below a hundred, each as likely as any other.
-fn lot(app: &App) -> Result<u8, AppError> {
-    loop {
-        let mut byte = [0];
-        app.entropy
-            .fill(&mut byte)
-            .map_err(|_| AppError::Internal("no randomness for a lot"))?;
-        if byte[0] < 200 {
-            return Ok(byte[0] % 100);
-        }
-    }
+/// The lot of what `key` names: a number below a hundred. Nobody can tell it before, and who comes again with the same
+/// draws the same.
+fn lot(app: &App, key: &str) -> u8 {
+    let hash = app.hasher.hash(&format!("lot|{key}"));
+    u8::try_from(part_of_hash(&hash).rem_euclid(100)).unwrap_or_default()
 }

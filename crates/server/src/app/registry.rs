@@ -429,7 +429,9 @@ pub(super) async fn settle(app: &App, change: RegistryChange) -> Result<(), AppE
             Err(Reason::ResourceNotFound.into())
         }
         RegistryChange::EtagMismatch => Err(Reason::EtagMismatch.into()),
-        RegistryChange::Retired => Err(Reason::StateTransitionNotAllowed.into()),
+        RegistryChange::Retired | RegistryChange::Outdated => {
+            Err(Reason::StateTransitionNotAllowed.into())
+        }
         RegistryChange::TooMany => Err(Reason::TooManyActiveCertificates.into()),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use gavah_domain::disclosure::{AskingPurpose, Told, disclosed};
 use gavah_domain::institution::InstitutionState;
-use gavah_domain::matching::{Claims, Compared, Facts, compare};
-use gavah_domain::verdict::{StoredDocument, Verdict, verdict_at};
+use gavah_domain::matching::{Claims, Compared, Facts, MatchResult, compare};
+use gavah_domain::verdict::{StoredDocument, Verdict, VerdictReason, verdict_at};
 use gavah_domain::{CodeScheme, MalformedCode, ValidityCode};
 use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
@@ -87,7 +87,8 @@ pub async fn validate_code(
     Ok(answer)
 }
 
-/// Validates a code for the person that the claims name, and compares the claims.
+/// Validates a code for the person that the claims name, and compares the claims. A claim that is wrong is a wrong guess:
+/// otherwise what is told to nobody, as a date of birth, could be tried until it matches.
 ///
 /// # Errors
 ///
@@ -107,6 +108,13 @@ pub async fn match_code(
     let answer = validate_code(app, call, &question).await?;
     let facts = answer.found.as_deref().and_then(Found::facts);
     let compared = compare(claims, facts);
+    // The person is compared by the verdict; of another nothing else is.
+    let mut others = compared.iter().filter(|(name, _)| *name != "person_id");
+    if others.any(|(_, result)| *result == MatchResult::NoMatch) {
+        let guess = (VerdictReason::SubjectMismatch, None);
+        app.budgets
+            .spend(app, call, iter::once(guess), answer.as_of);
+    }
     Ok((answer, compared))
 }
 

@@ -21,7 +21,7 @@ impl AttachmentService for Services {
         request: Request<Streaming<pb::UploadAttachmentRequest>>,
     ) -> Result<Response<pb::UploadAttachmentResponse>, Status> {
         let (call, mut messages) = split(request)?;
-        let _place = self.streams.place(&call)?;
+        let _place = self.streams.file_place(&call)?;
         let mut incoming = Incoming::default();
         while let Some(message) = messages.next().await {
             let taken = part(message?.chunk).and_then(|part| incoming.take(&part));
@@ -39,7 +39,7 @@ impl AttachmentService for Services {
         request: Request<pb::DownloadAttachmentRequest>,
     ) -> Result<Response<Self::DownloadAttachmentStream>, Status> {
         let (call, message) = split(request)?;
-        let place = self.streams.place(&call)?;
+        let place = self.streams.file_place(&call)?;
         let act = async {
             let file = download(&message)?;
             attachments::read(&self.app, &call, file).await

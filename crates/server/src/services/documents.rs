@@ -25,7 +25,7 @@ impl DocumentService for Services {
         request: Request<Streaming<pb::UploadServiceDocumentRequest>>,
     ) -> Result<Response<pb::UploadServiceDocumentResponse>, Status> {
         let (call, mut messages) = split(request)?;
-        let _place = self.streams.place(&call)?;
+        let _place = self.streams.file_place(&call)?;
         let (mut start, mut incoming) = (None, Incoming::default());
         while let Some(message) = messages.next().await {
             let taken = receive(&mut start, &mut incoming, message?);
@@ -91,7 +91,7 @@ impl DocumentService for Services {
         request: Request<pb::DownloadServiceDocumentRequest>,
     ) -> Result<Response<Self::DownloadServiceDocumentStream>, Status> {
         let (call, message) = split(request)?;
-        let place = self.streams.place(&call)?;
+        let place = self.streams.file_place(&call)?;
         let act = async {
             let id = document::download(&message)?;
             service_documents::read(&self.app, &call, id).await

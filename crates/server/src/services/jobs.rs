@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{iter, try_unfold};
 use gavah_api::v1 as pb;
 use gavah_api::v1::issuance_job_service_server::IssuanceJobService;
+use gavah_domain::Reason;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -33,7 +34,15 @@ impl IssuanceJobService for Services {
         let (call, mut messages) = split(request)?;
         let _place = self.streams.place(&call)?;
         let (mut submission, mut incoming) = (Submission::default(), None);
-        while let Some(message) = messages.next().await {
+        let mut draining = std::pin::pin!(call.standing.draining());
+        loop {
+            let message = tokio::select! {
+                () = &mut draining => {
+                    return Err(to_status(Reason::Draining.into(), call.trace_id));
+                }
+                message = messages.next() => message,
+            };
+            let Some(message) = message else { break };
             let taken = receive(&self.app, &call, &mut submission, &mut incoming, message?).await;
             taken.map_err(|error| to_status(error, call.trace_id))?;
         }

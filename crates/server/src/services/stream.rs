@@ -27,10 +27,14 @@ use crate::status::to_status;
 /// Streams of rows of one server at a time. With the windows it bounds the memory of all of them.
 const MOST_STREAMS: usize = 256;
 
+/// Files of one server that are sent or read at a time: each is in memory whole.
+const MOST_FILES: usize = 32;
+
 /// What all streams of a server share.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
     places: Arc<Semaphore>,
+    files: Arc<Semaphore>,
     row_time: Duration,
 }
 
@@ -39,15 +43,19 @@ impl Streams {
     pub(super) fn new(row_time: Duration) -> Self {
         Self {
             places: Arc::new(Semaphore::new(MOST_STREAMS)),
+            files: Arc::new(Semaphore::new(MOST_FILES)),
             row_time,
         }
     }
 
     /// A place among the streams of the server.
     pub(super) fn place(&self, call: &Call) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| to_status(Reason::Overloaded.into(), call.trace_id))
+        place_of(&self.places, call)
+    }
+
+    /// A place among the files that are sent or read.
+    pub(super) fn file_place(&self, call: &Call) -> Result<OwnedSemaphorePermit, Status> {
+        place_of(&self.files, call)
     }
 
     /// The call as one that begins now and has the time of a row.
@@ -84,6 +92,12 @@ impl Streams {
             _place: place,
         })))
     }
+}
+
+fn place_of(places: &Arc<Semaphore>, call: &Call) -> Result<OwnedSemaphorePermit, Status> {
+    Arc::clone(places)
+        .try_acquire_owned()
+        .map_err(|_| to_status(Reason::Overloaded.into(), call.trace_id))
 }
 
 /// What becomes of a stream's messages.

@@ -16,7 +16,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::issue::{Issuing, fresh, insert};
+use super::issue::{Issuing, active_experts, fresh, insert};
 use super::{Attestation, IssueCode, StoredCode};
 use crate::attachments::attach;
 use crate::certificates::{BY_SERVICE, RemarkJson, remarks_of, remarks_to};
@@ -140,6 +140,8 @@ pub enum CodeApplicationOutcome {
     AttachmentMissing,
     /// A live code for the document exists.
     AlreadyIssued(Uuid),
+    /// The expert who attested the document is no longer active.
+    ExpertNotActive,
     /// The drawn code is taken: draw another.
     CodeTaken,
 }
@@ -173,6 +175,10 @@ impl Store {
                 }
                 let code = issue.map(|issue| Issuing::new(context.clone(), issue.clone()));
                 if let Some((issue, issuing)) = issue.zip(code.as_ref()) {
+                    let active = active_experts(tx, &[issuing]).await?;
+                    if !active.contains(&issuing.expert()) {
+                        return Ok(Done::Abandon(Outcome::ExpertNotActive));
+                    }
                     let (issued, holders) = insert(tx, &[issuing]).await?;
                     if !issued.contains(&issue.id) {
                         let holder = holders.get(&issue.live_key);

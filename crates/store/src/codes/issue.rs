@@ -267,7 +267,8 @@ async fn replays(
     Ok(answers)
 }
 
-async fn active_experts(
+/// Which of the experts who attest the documents are active.
+pub(super) async fn active_experts(
     tx: &DatabaseTransaction,
     group: &[&Issuing],
 ) -> Result<HashSet<(String, String)>, StoreError> {
@@ -381,7 +382,7 @@ impl Issuing {
     }
 
     /// Institution and code of the expert who attests.
-    fn expert(&self) -> (String, String) {
+    pub(super) fn expert(&self) -> (String, String) {
         let content = &self.issue.content;
         (
             content.program.institution.as_str().to_owned(),

@@ -169,6 +169,9 @@ impl Store {
                     .await?;
                 let mut acts = Vec::new();
                 if let Some(before) = superseded {
+                    if before.edition > row.edition {
+                        return Ok(Done::Abandon(RegistryChange::Outdated));
+                    }
                     supersede(tx, before.id, publication).await?;
                     acts.push(Act {
                         resource: name(before.id),

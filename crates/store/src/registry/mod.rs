@@ -104,6 +104,8 @@ pub enum RegistryChange {
     EtagMismatch,
     /// The caller is retired, which is for good.
     Retired,
+    /// A later edition is in force.
+    Outdated,
     /// Two client certificates are active already.
     TooMany,
     /// It names an institution that is not registered.

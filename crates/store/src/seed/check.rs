@@ -6,7 +6,7 @@ use gavah_domain::attachment::AttachmentKind;
 use gavah_domain::certificate::{Purpose, RequestType};
 use gavah_domain::institution::InstitutionType;
 use gavah_domain::service::{AgreementState, PaymentPosition, ServiceCallState, ServiceKind};
-use gavah_domain::validity::DocumentKind;
+use gavah_domain::validity::{DocumentKind, UniquePart};
 use gavah_domain::{JalaliDate, MoneyUnit, TermId, TermKind};
 
 use super::{
@@ -144,6 +144,12 @@ fn check_workflow(workflow: &WorkflowSeed, at: &str, wrong: &mut Wrong) {
     }
     let codes = &rules.codes;
     wrong.unless(codes.read().is_ok(), || format!("{at}.rules.codes"));
+    // Otherwise a refusal would tell one institution what another has issued.
+    let institution = UniquePart::Institution.as_str();
+    wrong.unless(
+        codes.unique_by.iter().any(|part| part == institution),
+        || format!("{at}.rules.codes.unique_by"),
+    );
     let mut chains = codes.prior_levels.values();
     wrong.unless(chains.all(|accepted| !accepted.is_empty()), || {
         format!("{at}.rules.codes.prior_levels")

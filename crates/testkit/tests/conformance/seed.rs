@@ -59,7 +59,7 @@ async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) 
         require("PHOTO", Some("CONFIRM_EXISTING")),
     ];
     let codes = &mut seed.workflow[1].rules.codes;
-    codes.unique_by.push("COLOUR".to_owned());
+    codes.unique_by = vec!["COLOUR".to_owned()];
     codes.prior_levels.insert("PHD".to_owned(), Vec::new());
     codes.valid_months.insert("DEGREE".to_owned(), 0);
     seed.workflow[1].rules.outlives_enrollment = vec!["POETRY".to_owned()];
@@ -97,6 +97,7 @@ async fn a_bad_seed_is_refused_and_every_wrong_entry_is_named(store: TestStore) 
         "workflow[1].rules.required_attachments[0].kind",
         "workflow[1].rules.required_attachments[1].only_for",
         "workflow[1].rules.codes",
+        "workflow[1].rules.codes.unique_by",
         "workflow[1].rules.codes.prior_levels",
         "workflow[1].rules.codes.valid_months",
         "call[0].state",

@@ -100,7 +100,7 @@ pub(crate) struct ResultArgs {
     /// Resource name issuanceJobs/{uuid}, or the UUID alone
     #[arg(value_name = "NAME")]
     name: String,
-    /// The file: row, outcome, validity_code, name, reason, fields; one that is there from before is completed
+    /// The file: row, outcome, validity_code, name, reason, fields; one that is there from before is written anew
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -213,8 +213,7 @@ async fn result(args: &ResultArgs, output: Output) -> Result<Exit, Problem> {
         })
         .await?;
     let job = reply.into_message().job.unwrap_or_default();
-    let mut outcomes = Outcomes::take_up(&args.out, u64::from(job.total_rows.unsigned_abs()))?;
-    let open = outcomes.open_rows();
+    let mut outcomes = Outcomes::anew(&args.out)?;
     let request = pb::DownloadIssuanceJobResultRequest {
         name,
         after_sequence: None,
@@ -233,9 +232,7 @@ async fn result(args: &ResultArgs, output: Output) -> Result<Exit, Problem> {
             Some(Outcome::Error(status)) => RowOutcome::error(status),
             Some(Outcome::NotBegun(_)) | None => RowOutcome::not_begun(),
         };
-        if open(number) {
-            outcomes.add(number, &outcome)?;
-        }
+        outcomes.add(number, &outcome)?;
     }
     outcomes.finish()?;
     let mut summary = outcomes.summary();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gavah_domain::application::{ApplicationAction, decides_for};
 use gavah_domain::certificate::{ApplicationState, RequestType};
 use gavah_domain::service::{ServiceKind, WorkflowVersion};
-use gavah_domain::{PersonId, Reason, Violations};
+use gavah_domain::{JalaliDate, PersonId, Reason, Violations};
 use gavah_store::{
     ActContext, ApplicationChange, ApplicationContent, ApplicationOutcome, NewStep,
     StoredApplication, StoredCertificate,
@@ -101,7 +101,8 @@ pub(super) async fn handed_in(
     match confirmed {
         Ok(prepared) => {
             let step = NewStep::by_service(ApplicationState::UniversityConfirmed, "AUTO_CONFIRM");
-            confirmed_by(app, workflow, false, prepared, vec![step], now)
+            let reviewed = drawn(app, workflow, asked, now);
+            confirmed_by(reviewed, prepared, vec![step], now)
         }
         Err(AppError::Refused(refusal))
             if workflow.university_review && may_be_reviewed(refusal.reason) =>
@@ -137,17 +138,26 @@ fn ground<'a>(
     })
 }
 
-/// After the confirmation the Organization reviews, all or some drawn by lot, and what it
-/// has given back before.
-fn confirmed_by(
+/// Whether the Organization reviews what is confirmed now: all, or some drawn by lot. Who withdraws an application and
+/// comes again in the same month draws the same.
+fn drawn(
     app: &App,
     workflow: &WorkflowVersion,
-    given_back: bool,
+    asked: &ApplicationContent,
+    now: Timestamp,
+) -> bool {
+    let month = JalaliDate::of(now).as_i32() / 100;
+    workflow.is_reviewed(lot(app, &format!("{}|{month}", open_key(asked))))
+}
+
+/// After the confirmation the Organization reviews, where it does, or nothing but the fee stands before issuing.
+fn confirmed_by(
+    reviewed: bool,
     prepared: Prepared,
     mut steps: Vec<NewStep>,
     now: Timestamp,
 ) -> Result<Onward, AppError> {
-    if given_back || workflow.is_reviewed(lot(app)?) {
+    if reviewed {
         steps.push(NewStep::by_service(
             ApplicationState::OrganizationReview,
             ROUTE,
@@ -444,7 +454,8 @@ async fn plan(
                 let mut history = stored.history.iter();
                 let given_back =
                     history.any(|step| step.state == ApplicationState::ReturnedToUniversity);
-                confirmed_by(app, workflow, given_back, prepared, Vec::new(), now)?
+                let reviewed = given_back || drawn(app, workflow, &content, now);
+                confirmed_by(reviewed, prepared, Vec::new(), now)?
             } else {
                 approved(prepared, Vec::new(), now)?
             };

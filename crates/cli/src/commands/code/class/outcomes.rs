@@ -132,6 +132,11 @@ impl Outcomes {
         Ok(outcomes)
     }
 
+    /// Begins anew, whatever outcomes the file has.
+    pub(in crate::commands::code) fn anew(path: &Path) -> Result<Self, Problem> {
+        Self::take_up(path, 0)
+    }
+
     /// Which rows have no code yet.
     pub(in crate::commands::code) fn open_rows(&self) -> impl Fn(u64) -> bool + Send + use<> {
         let earlier = Arc::clone(&self.earlier);

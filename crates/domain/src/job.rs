@@ -5,8 +5,8 @@ use crate::enums::text_enum;
 /// Most rows of a job.
 pub const JOB_ROWS_MAX: u32 = 100_000;
 
-/// Most bytes of all rows of a job: 2 KiB a row of the longest.
-pub const JOB_BYTES_MAX: usize = 2048 * JOB_ROWS_MAX as usize;
+/// Most bytes of all rows of a job: 2 kB for each of the most rows.
+pub const JOB_BYTES_MAX: usize = 200_000_000;
 
 /// Most jobs of a caller that have not ended.
 pub const OPEN_JOBS_MAX: u64 = 5;

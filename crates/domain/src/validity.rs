@@ -93,7 +93,7 @@ pub struct PriorLevels {
 /// The rules of validity codes that are data of a workflow version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeRules {
-    /// What makes two documents of a person the same.
+    /// What makes two documents of a person the same; the institution is always part of it.
     pub unique_by: Vec<UniquePart>,
     /// The chain of previous levels.
     pub prior_levels: Vec<PriorLevels>,

@@ -106,7 +106,7 @@ async fn what_the_organization_gave_back_it_reviews_again_whatever_the_lot(world
         put_on_record(world, &row).await;
         let made = made(world, apply(&row)).await;
         match made.state() {
-            S::OrganizationReview => drawn = Some(made),
+            S::OrganizationReview => drawn = Some((row, made)),
             state => {
                 assert_eq!(state, S::Issued);
                 issued += 1;
@@ -117,7 +117,7 @@ async fn what_the_organization_gave_back_it_reviews_again_whatever_the_lot(world
         }
     }
     assert!(issued > 0, "the lot spares some");
-    let mut application = drawn.unwrap();
+    let (row, mut application) = drawn.unwrap();
     for _ in 0..10 {
         let back = pb::OrganizationDecision::ReturnToUniversity;
         let decision = organization_decision(&application, back);
@@ -128,4 +128,18 @@ async fn what_the_organization_gave_back_it_reviews_again_whatever_the_lot(world
         application = answer.unwrap().application.unwrap();
         assert_eq!(application.state(), S::OrganizationReview);
     }
+    // Who withdraws it and comes again, to whomever the certificate is addressed, draws the same.
+    let window = Peer::of(world, CallerKind::Window).await;
+    window
+        .cancel_enrollment_certificate_application(cancel(&application))
+        .await
+        .unwrap();
+    let again = pb::CreateEnrollmentCertificateApplicationRequest {
+        addressee: Some(pb::Addressee {
+            name_fa: "سفارت دیگر".to_owned(),
+            name_en: "Another synthetic embassy".to_owned(),
+        }),
+        ..apply(&row)
+    };
+    assert_eq!(made(world, again).await.state(), S::OrganizationReview);
 }

@@ -139,15 +139,17 @@ fn ground<'a>(
 }
 
 /// Whether the Organization reviews what is confirmed now: all, or some drawn by lot. Who withdraws an application and
-/// comes again in the same month draws the same.
+/// comes again in the same month, whatever for, draws the same.
 fn drawn(
     app: &App,
     workflow: &WorkflowVersion,
     asked: &ApplicationContent,
     now: Timestamp,
 ) -> bool {
+    let person = asked.subject.person_id.key();
     let month = JalaliDate::of(now).as_i32() / 100;
-    workflow.is_reviewed(lot(app, &format!("{}|{month}", open_key(asked))))
+    let key = format!("{person}/{}/{month}", asked.institution.as_str());
+    workflow.is_reviewed(lot(app, &key))
 }
 
 /// After the confirmation the Organization reviews, where it does, or nothing but the fee stands before issuing.

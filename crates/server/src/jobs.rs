@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::app::jobs::{by_service, forget, leaves_open, submitter};
+use crate::app::jobs::{by_service, forget, passes, submitter};
 use crate::app::{App, codes};
 use crate::call::Acting;
 use crate::convert::code::run_row;
@@ -154,7 +154,7 @@ async fn end(
     };
     match issued.await {
         Ok(stored) => Ok(RowEnd::Issued(stored.id)),
-        Err(error) if leaves_open(&error) => Err(error),
+        Err(error) if passes(&error) => Err(error),
         Err(error) => {
             let status = row_status(error, acting.trace_id);
             Ok(RowEnd::Refused(status.encode_to_vec()))

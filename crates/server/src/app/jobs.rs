@@ -310,26 +310,33 @@ pub fn by_service(app: &App) -> ActContext {
     }
 }
 
-/// Whether a row is to be tried again: the store gave no answer, or none in time, others were in the way, or issuing
-/// is paused.
+/// Whether nothing can be said of a row, and of those after it nothing better is to be
+/// expected: the store gave no answer, or none in time.
 pub fn leaves_open(error: &AppError) -> bool {
     match error {
         AppError::Store(error) => match error {
-            StoreError::Unavailable
-            | StoreError::Timeout
-            | StoreError::CommitUnknown
-            | StoreError::Conflict => true,
-            StoreError::Constraint(_)
+            StoreError::Unavailable | StoreError::Timeout | StoreError::CommitUnknown => true,
+            StoreError::Conflict
+            | StoreError::Constraint(_)
             | StoreError::Database { .. }
             | StoreError::Corrupt(_)
             | StoreError::Schema(_)
             | StoreError::Config(_) => false,
         },
+        AppError::Invalid(_) | AppError::Refused(_) | AppError::Internal(_) => false,
+    }
+}
+
+/// Whether a job tries a row again, as the client of a stream may: nothing can be said of it, others were in the way, or
+/// issuing is paused.
+pub fn passes(error: &AppError) -> bool {
+    match error {
+        AppError::Store(StoreError::Conflict) => true,
         AppError::Refused(refusal) => matches!(
             refusal.reason,
             Reason::IssuancePaused | Reason::ConcurrentUpdate
         ),
-        AppError::Invalid(_) | AppError::Internal(_) => false,
+        error => leaves_open(error),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{env, fs};
 use gavah_rules::{Guide, Language};
 use protox::prost_reflect;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -21,6 +21,8 @@ const FILES: [&str; 12] = [
     "gavah/v1/attachment_service.proto",
     "gavah/v1/issuance_job_service.proto",
     "gavah/v1/document_service.proto",
+    "gavah/v1/agreement_service.proto",
+    "gavah/v1/inquiry_service.proto",
 ];
 
 /// The guides: name of the constant, titles, and the requests each is about.

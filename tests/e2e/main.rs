@@ -32,6 +32,7 @@ macro_rules! cases_of_any_engine {
     };
 }
 
+mod agreements;
 mod attachments;
 mod audit;
 mod budgets;
@@ -48,6 +49,7 @@ mod fields;
 mod harness;
 mod health;
 mod identity;
+mod inquiries;
 mod jobs;
 mod legacy;
 mod limits;
@@ -56,10 +58,12 @@ mod matrix;
 mod messages;
 mod model;
 mod nodes;
+mod on_behalf;
 mod outages;
 mod ownership;
 mod pauses;
 mod peer;
+mod quotas;
 mod raw;
 mod recovery;
 mod registry;

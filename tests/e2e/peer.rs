@@ -83,6 +83,26 @@ methods! {
     audit {
         list_audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse,
     }
+    agreements {
+        list_services(ListServicesRequest) -> ListServicesResponse,
+        get_agreement_text(GetAgreementTextRequest) -> GetAgreementTextResponse,
+        create_service_call(CreateServiceCallRequest) -> CreateServiceCallResponse,
+        open_service_call(OpenServiceCallRequest) -> OpenServiceCallResponse,
+        close_service_call(CloseServiceCallRequest) -> CloseServiceCallResponse,
+        get_service_call(GetServiceCallRequest) -> GetServiceCallResponse,
+        list_service_calls(ListServiceCallsRequest) -> ListServiceCallsResponse,
+        request_agreement(RequestAgreementRequest) -> RequestAgreementResponse,
+        approve_agreement(ApproveAgreementRequest) -> ApproveAgreementResponse,
+        suspend_agreement(SuspendAgreementRequest) -> SuspendAgreementResponse,
+        reinstate_agreement(ReinstateAgreementRequest) -> ReinstateAgreementResponse,
+        terminate_agreement(TerminateAgreementRequest) -> TerminateAgreementResponse,
+        get_agreement(GetAgreementRequest) -> GetAgreementResponse,
+        list_agreements(ListAgreementsRequest) -> ListAgreementsResponse,
+    }
+    inquiries {
+        inquire_validity_codes(InquireValidityCodesRequest) -> InquireValidityCodesResponse,
+        inquire_enrollment(InquireEnrollmentRequest) -> InquireEnrollmentResponse,
+    }
     incidents {
         pause_issuance(PauseIssuanceRequest) -> PauseIssuanceResponse,
         resume_issuance(ResumeIssuanceRequest) -> ResumeIssuanceResponse,

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Status};
 
@@ -95,13 +96,25 @@ impl Wire {
             .map_err(|error| Status::unavailable(error.to_string()))?;
         let mut request = Request::new(tokio_stream::once(body));
         for (name, value) in headers {
-            request.metadata_mut().insert(*name, value.parse().unwrap());
+            request.metadata_mut().append(*name, value.parse().unwrap());
         }
         let path = PathAndQuery::from_str(path).unwrap();
         let answer = grpc.streaming(request, path, Bytes).await?;
         let mut answers = answer.into_inner();
         let first = answers.message().await?;
         Ok(first.unwrap_or_default())
+    }
+
+    /// Sends a message and takes the trailers of its answer.
+    pub(crate) async fn trailers(&self, path: &str, message: &impl Message) -> MetadataMap {
+        let mut grpc = Grpc::new(self.0.clone());
+        grpc.ready().await.unwrap();
+        let request = Request::new(tokio_stream::once(message.encode_to_vec()));
+        let path = PathAndQuery::from_str(path).unwrap();
+        let answer = grpc.streaming(request, path, Bytes).await.unwrap();
+        let mut answers = answer.into_inner();
+        while answers.message().await.unwrap().is_some() {}
+        answers.trailers().await.unwrap().unwrap_or_default()
     }
 }
 

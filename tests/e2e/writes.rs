@@ -1,5 +1,6 @@
 //! What must hold for every method that writes: the retry key and the trial.
 
+mod agreements;
 mod requests;
 
 use std::collections::BTreeSet;
@@ -40,20 +41,24 @@ macro_rules! heads {
 
 heads! {
     AddClientCertificateRequest,
+    ApproveAgreementRequest,
     ApproveRevocationRequest,
     BatchImportLegacyCodesRequest,
     BatchUpsertEnrollmentRecordsRequest,
     CancelEnrollmentCertificateApplicationRequest,
     CancelIssuanceJobRequest,
     CancelValidityCodeApplicationRequest,
+    CloseServiceCallRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,
     CreateCallerRequest,
     CreateEnrollmentCertificateApplicationRequest,
     CreateExpertRequest,
     CreateInstitutionRequest,
+    CreateServiceCallRequest,
     CreateValidityCodeApplicationRequest,
     IssueValidityCodeRequest,
+    OpenServiceCallRequest,
     PauseIssuanceRequest,
     ProposeRevocationRequest,
     PublishServiceDocumentRequest,
@@ -61,17 +66,21 @@ heads! {
     RecordExpertDecisionRequest,
     RecordOrganizationDecisionRequest,
     RecordUniversityDecisionRequest,
+    ReinstateAgreementRequest,
     ReinstateEnrollmentCertificateRequest,
     ReinstateValidityCodeRequest,
     ReportEnrollmentEventRequest,
+    RequestAgreementRequest,
     ResubmitValidityCodeApplicationRequest,
     ResumeIssuanceRequest,
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
     RevokeValidityCodeRequest,
     SubmitEnrollmentCertificateApplicationRequest,
+    SuspendAgreementRequest,
     SuspendEnrollmentCertificateRequest,
     SuspendValidityCodeRequest,
+    TerminateAgreementRequest,
     UpdateCallerRequest,
     UpdateEnrollmentCertificateApplicationRequest,
     UpdateExpertRequest,
@@ -131,6 +140,7 @@ async fn writes(world: &mut World) -> Vec<Write> {
     writes.extend(requests::of_records(world).await);
     writes.extend(requests::of_registry(world).await);
     writes.extend(requests::of_incidents(world).await);
+    writes.extend(agreements::of_agreements(world).await);
     let written: BTreeSet<_> = writes.iter().map(|write| write.path.clone()).collect();
     assert_eq!(
         written,

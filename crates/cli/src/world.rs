@@ -17,8 +17,8 @@ use gavah_domain::{Clock, JalaliDate, SystemClock, SystemEntropy};
 use gavah_evidence::{SubjectHasher, generate_key_file};
 use gavah_server::config::Config;
 use gavah_store::{
-    ActContext, AgreementSeed, CallSeed, CodeRulesSeed, NewCaller, RegistryChange, Seed, Store,
-    StoreLimits, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+    ActContext, AgreementSeed, AgreementTextSeed, CallSeed, CodeRulesSeed, NewCaller,
+    RegistryChange, Seed, Store, StoreLimits, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
 };
 use jiff::{SignedDuration, Timestamp};
 use miette::{IntoDiagnostic, Result, miette};
@@ -339,8 +339,7 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
         id: id.to_owned(),
         call: call.to_owned(),
         consumers,
-        state: "ACTIVE".to_owned(),
-        purposes: Vec::new(),
+        ..AgreementSeed::default()
     };
     let institutions = INSTITUTIONS
         .iter()
@@ -382,6 +381,7 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
                 vec![format!("callers/{WINDOW}")],
             ),
         ],
+        agreement_text: source_texts(),
         tariff: vec![TariffSeed {
             year,
             legal_reference: format!("جدول نمایشی سال {year}، بدون ردیف"),
@@ -427,4 +427,11 @@ pub(crate) fn current_term(today: JalaliDate) -> pb::Term {
         academic_year,
         kind: kind.into(),
     }
+}
+
+/// The texts of the two service-level agreements, as shipped.
+fn source_texts() -> Vec<AgreementTextSeed> {
+    let shipped = include_str!("../../../deploy/agreement-texts.toml");
+    // A test reads the shipped file.
+    toml::from_str::<Seed>(shipped).map_or_else(|_| Vec::new(), |seed| seed.agreement_text)
 }

@@ -10,11 +10,12 @@ use tonic::transport::channel::ResponseFuture;
 use tower::Service;
 
 use gavah_api::v1::{
+    agreement_service_client::AgreementServiceClient,
     attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
     change_service_client::ChangeServiceClient, document_service_client::DocumentServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
-    incident_service_client::IncidentServiceClient,
+    incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
     registry_service_client::RegistryServiceClient,
     validation_service_client::ValidationServiceClient,
@@ -35,6 +36,28 @@ const LASTING: [&str; 5] = [
     "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes",
 ];
 
+/// What the national hub asks for on behalf of agencies, and for what purpose.
+const PURPOSES: [(&str, &str); 6] = [
+    ("/gavah.v1.InquiryService/InquireEnrollment", "INQUIRE"),
+    ("/gavah.v1.InquiryService/InquireValidityCodes", "INQUIRE"),
+    ("/gavah.v1.ValidationService/BatchValidateCodes", "VALIDATE"),
+    ("/gavah.v1.ValidationService/MatchCode", "MATCH"),
+    (
+        "/gavah.v1.ValidationService/StreamValidateCodes",
+        "VALIDATE",
+    ),
+    ("/gavah.v1.ValidationService/ValidateCode", "VALIDATE"),
+];
+
+/// On whose behalf the national hub asks.
+#[derive(Debug, Clone)]
+pub(crate) struct OnBehalfOf {
+    /// The agency's national id.
+    pub(crate) agency: HeaderValue,
+    /// The name of its agreement.
+    pub(crate) agreement: HeaderValue,
+}
+
 /// A connection to the service as the generated clients use it. Cheap to clone; reconnects by itself. Streams have no
 /// deadline but what the request itself states.
 #[derive(Debug, Clone)]
@@ -42,6 +65,7 @@ pub struct Channel {
     inner: tonic::transport::Channel,
     deadline: Deadline,
     traceparent: Option<HeaderValue>,
+    on_behalf_of: Option<OnBehalfOf>,
 }
 
 /// Until when an answer is of use.
@@ -58,17 +82,29 @@ impl Channel {
         inner: tonic::transport::Channel,
         deadline: Deadline,
         traceparent: Option<HeaderValue>,
+        on_behalf_of: Option<OnBehalfOf>,
     ) -> Self {
         Self {
             inner,
             deadline,
             traceparent,
+            on_behalf_of,
         }
     }
 
     /// Validity codes: issue, read, list, suspend, reinstate, revoke.
     pub fn validity_codes(&self) -> ValidityCodeServiceClient<Channel> {
         ValidityCodeServiceClient::new(self.clone())
+    }
+
+    /// Services, calls and agreements.
+    pub fn agreements(&self) -> AgreementServiceClient<Channel> {
+        AgreementServiceClient::new(self.clone())
+    }
+
+    /// Inquiries by person.
+    pub fn inquiries(&self) -> InquiryServiceClient<Channel> {
+        InquiryServiceClient::new(self.clone())
     }
 
     /// Files that come with applications.
@@ -132,7 +168,9 @@ impl Service<Request<Body>> for Channel {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let lasting = LASTING.contains(&request.uri().path());
+        let path = request.uri().path();
+        let lasting = LASTING.contains(&path);
+        let purpose = PURPOSES.iter().find(|(method, _)| *method == path);
         let headers = request.headers_mut();
         let left = match self.deadline {
             Deadline::After(timeout) => timeout,
@@ -146,6 +184,11 @@ impl Service<Request<Body>> for Channel {
         }
         if let Some(traceparent) = &self.traceparent {
             headers.insert(TRACEPARENT, traceparent.clone());
+        }
+        if let (Some(own), Some((_, purpose))) = (&self.on_behalf_of, purpose) {
+            headers.insert("gavah-on-behalf-of", own.agency.clone());
+            headers.insert("gavah-agreement", own.agreement.clone());
+            headers.insert("gavah-purpose", HeaderValue::from_static(purpose));
         }
         self.inner.call(request)
     }

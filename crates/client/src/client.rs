@@ -10,18 +10,19 @@ use tonic::transport::Endpoint;
 use tonic::{Response, Status};
 
 use gavah_api::v1::{
+    agreement_service_client::AgreementServiceClient,
     attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
     change_service_client::ChangeServiceClient, document_service_client::DocumentServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
-    incident_service_client::IncidentServiceClient,
+    incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
     registry_service_client::RegistryServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
-use crate::channel::{Channel, Deadline};
+use crate::channel::{Channel, Deadline, OnBehalfOf};
 use crate::retry::{Fault, is_worth_repeating, pause};
 use crate::tls::{Connector, explain, provider};
 use crate::trace::{is_traceparent, trace_id};
@@ -38,6 +39,7 @@ pub struct Client {
     timeout: Duration,
     retries: u32,
     traceparent: Option<HeaderValue>,
+    on_behalf_of: Option<OnBehalfOf>,
     random: &'static dyn SecureRandom,
 }
 
@@ -96,6 +98,7 @@ impl Client {
             timeout: config.timeout,
             retries: config.retries,
             traceparent: None,
+            on_behalf_of: None,
             random: provider().secure_random,
         })
     }
@@ -114,6 +117,23 @@ impl Client {
             }),
             false => Err(ClientError::Traceparent),
         }
+    }
+
+    /// This client asking on behalf of an agency, as only the national hub may: its national id of eleven digits, and
+    /// the name of its agreement, `agreements/{id}`. For what it asks, the method says.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Metadata`] when they cannot be sent.
+    pub fn on_behalf_of(&self, agency: &str, agreement: &str) -> Result<Self, ClientError> {
+        let value = |text| HeaderValue::from_str(text).map_err(|_| ClientError::Metadata);
+        Ok(Self {
+            on_behalf_of: Some(OnBehalfOf {
+                agency: value(agency)?,
+                agreement: value(agreement)?,
+            }),
+            ..self.clone()
+        })
     }
 
     /// This client with another time for each call.
@@ -182,6 +202,16 @@ impl Client {
         self.once().attachments()
     }
 
+    /// Services, calls and agreements, with deadline and trace context but without repetition.
+    pub fn agreements(&self) -> AgreementServiceClient<Channel> {
+        self.once().agreements()
+    }
+
+    /// Inquiries by person, with deadline and trace context but without repetition.
+    pub fn inquiries(&self) -> InquiryServiceClient<Channel> {
+        self.once().inquiries()
+    }
+
     /// Pauses of issuing, with deadline and trace context but without repetition.
     pub fn incidents(&self) -> IncidentServiceClient<Channel> {
         self.once().incidents()
@@ -232,7 +262,12 @@ impl Client {
     }
 
     fn channel(&self, deadline: Deadline) -> Channel {
-        Channel::new(self.channel.clone(), deadline, self.traceparent.clone())
+        Channel::new(
+            self.channel.clone(),
+            deadline,
+            self.traceparent.clone(),
+            self.on_behalf_of.clone(),
+        )
     }
 
     /// A random byte; without one the pauses are merely not spread.

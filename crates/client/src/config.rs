@@ -91,6 +91,9 @@ pub enum ClientError {
         /// The transport's answer.
         source: tonic::transport::Error,
     },
+    /// What is to be sent beside a call holds what metadata cannot.
+    #[error("metadata holds printable ASCII only")]
+    Metadata,
     /// A trace context is not of the form `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`.
     #[error(
         "not a traceparent; write 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, not all zero"

@@ -66,10 +66,19 @@ fn one_of_the_ten_last_digits_fits() {
 }
 
 #[test]
-fn legal_entities_have_eleven_digits() {
+fn legal_entities_have_eleven_digits_of_which_the_last_checks_the_others() {
+    for (id, expected) in [
+        ("10380284790", Ok(())),
+        ("14099999990", Ok(())),
+        ("14099999986", Ok(())),
+        ("14099999991", Err(Reason::NationalIdChecksum)),
+        ("10380284709", Err(Reason::NationalIdChecksum)),
+    ] {
+        assert_eq!(LegalEntityId::parse(id).map(|_| ()), expected, "{id}");
+    }
     assert_eq!(
-        LegalEntityId::parse("۱۴۰۰۰۲۷۶۰۰۱").unwrap().as_str(),
-        "14000276001"
+        LegalEntityId::parse("۱۴۰۰۰۲۷۶۰۰۳").unwrap().as_str(),
+        "14000276003"
     );
     assert_eq!(LegalEntityId::parse("1400027600"), Err(Reason::FieldFormat));
     assert_eq!(LegalEntityId::parse(""), Err(Reason::FieldRequired));

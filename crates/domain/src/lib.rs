@@ -3,6 +3,7 @@
 //! Nothing here waits, reads or writes: time and randomness are parameters ([`Clock`], [`Entropy`]), every input is parsed
 //! once into a type whose existence proves that it is well formed, and every refusal is a [`Reason`].
 
+pub mod agreement;
 pub mod application;
 pub mod attachment;
 pub mod calendar;

@@ -91,6 +91,10 @@ reasons! {
             en: "national code consists of one repeated digit",
             fa: "کد ملی نمی‌تواند از ده رقم یکسان تشکیل شود",
             remedy: "Send the person's real national code instead of a filler.";
+        NationalIdChecksum = "NATIONAL_ID_CHECKSUM",
+            en: "check digit of the national id of a legal entity is wrong",
+            fa: "رقم کنترل شناسهٔ ملی شخص حقوقی نادرست است",
+            remedy: "Correct the eleven digits.";
         JalaliDateInvalid = "JALALI_DATE_INVALID",
             en: "date does not exist in the Jalali calendar",
             fa: "چنین تاریخی در تقویم هجری شمسی وجود ندارد",
@@ -159,6 +163,18 @@ reasons! {
             en: "caller may not act for this institution",
             fa: "این سامانه اجازهٔ اقدام از سوی این مؤسسه را ندارد",
             remedy: "Name the caller's own institution, or one whose central body the caller is.";
+        PurposeNotInAgreement = "PURPOSE_NOT_IN_AGREEMENT",
+            en: "purpose of the call is not in the agreement",
+            fa: "این هدف استفاده در توافق‌نامه نیامده است",
+            remedy: "Use the service for what the agreement names, or ask for another agreement.";
+        FieldNotDisclosable = "FIELD_NOT_DISCLOSABLE",
+            en: "field can not be disclosed to the class of the caller",
+            fa: "این قلم داده برای ردهٔ این سامانه قابل ارائه نیست",
+            remedy: "Ask for the fields that the caller's class may be told.";
+        OnBehalfNotAllowed = "ON_BEHALF_NOT_ALLOWED",
+            en: "caller may not act on behalf of an agency",
+            fa: "این سامانه اجازهٔ فراخوانی به نمایندگی از دستگاه دیگر را ندارد",
+            remedy: "Leave the metadata gavah-on-behalf-of, gavah-purpose and gavah-agreement out: only the national hub calls on behalf of agencies.";
         SamePersonCannotDecide = "SAME_PERSON_CANNOT_DECIDE",
             en: "decider has a part in the application already",
             fa: "تصمیم‌گیرنده پیش‌تر در این درخواست نقشی داشته است",
@@ -279,6 +295,14 @@ reasons! {
             remedy: "Repeat the call with the same request id.";
     }
     ResourceExhausted {
+        DailyQuota = "DAILY_QUOTA",
+            en: "agreement's daily number of calls is used up",
+            fa: "سقف روزانهٔ فراخوانی توافق‌نامه به پایان رسیده است",
+            remedy: "Wait for the next day in Tehran as RetryInfo says, or agree on a higher number.";
+        Burst = "BURST",
+            en: "agreement's number of calls in a second is exceeded",
+            fa: "شمار فراخوانی‌ها در ثانیه از حد توافق‌نامه بیشتر است",
+            remedy: "Wait as RetryInfo says, and spread the calls.";
         NegativeLookups = "NEGATIVE_LOOKUPS",
             en: "caller's daily budget of lookups is used up",
             fa: "سهمیهٔ روزانهٔ استعلام این سامانه به پایان رسیده است",

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    agreement::{Agreement, AgreementPurpose},
     attachment::{Attachment, AttachmentKind},
     certificate::Purpose,
     enums::text_enum,
@@ -73,6 +74,18 @@ text_enum! {
     }
 }
 
+impl ServiceCallState {
+    /// Where it may go from here.
+    #[must_use]
+    pub const fn next(self) -> &'static [Self] {
+        match self {
+            Self::Draft => &[Self::Open],
+            Self::Open => &[Self::Closed],
+            Self::Closed => &[],
+        }
+    }
+}
+
 /// A call (فراخوان): for how long, to whom and by which workflow a service is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCall {
@@ -104,35 +117,22 @@ impl ServiceCall {
             && self.open_time <= now
             && self.close_time.is_none_or(|close| now < close)
     }
-}
 
-text_enum! {
-    /// State of an agreement.
-    pub enum AgreementState {
-        /// Asked for.
-        Requested = "REQUESTED",
-        /// In force.
-        Active = "ACTIVE",
-        /// Out of force for the time being.
-        Suspended = "SUSPENDED",
-        /// Ended for good.
-        Terminated = "TERMINATED",
+    /// Until when requests in flight run off after the close; `None` when it has not closed and no close is set.
+    #[must_use]
+    pub fn run_off_end(&self) -> Option<Timestamp> {
+        let days = SignedDuration::from_hours(24 * i64::from(self.run_off_days));
+        self.close_time
+            .map(|close| close.checked_add(days).unwrap_or(Timestamp::MAX))
     }
-}
 
-/// The agreement (توافق‌نامه) under which a consumer uses a service during a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agreement {
-    /// Its id.
-    pub id: String,
-    /// Resource name of the consumer: `institutions/{institution_code}` or `callers/{caller_id}`.
-    pub consumer: String,
-    /// Id of the call it belongs to; the agreement ends with it.
-    pub call_id: String,
-    /// State.
-    pub state: AgreementState,
-    /// What the consumer may use the service for.
-    pub purposes: Vec<String>,
+    /// Whether what was handed in while the call was open may still be decided at `now`.
+    #[must_use]
+    pub fn runs_off(&self, now: Timestamp) -> bool {
+        self.is_open(now)
+            || (self.state != ServiceCallState::Draft
+                && self.run_off_end().is_some_and(|end| now < end))
+    }
 }
 
 text_enum! {
@@ -234,35 +234,42 @@ impl WorkflowVersion {
     }
 }
 
-/// The call under which `service` is used at `now`: an open one with an active agreement of one of `consumers`, the resource
-/// names by which the request's institution and caller are known. Where several fit, the first of `calls`.
+/// The call under which `service` is used at `now` for `purpose`, and the agreement: an open call with an active agreement of
+/// one of `consumers`, the resource names by which the request's institution and caller are known. Where several fit, the
+/// first of `calls`.
 ///
 /// # Errors
 ///
 /// [`Reason::CallNotOpen`] when the service is not offered now, [`Reason::AgreementNotActive`] when it is, but not to these
-/// consumers.
+/// consumers, [`Reason::PurposeNotInAgreement`] when to them, but for something else.
 pub fn guard_call<'a>(
     calls: &'a [ServiceCall],
-    agreements: &[Agreement],
+    agreements: &'a [Agreement],
     service: ServiceKind,
     consumers: &[String],
+    purpose: AgreementPurpose,
     now: Timestamp,
-) -> Result<&'a ServiceCall, Reason> {
-    let mut open = calls
+) -> Result<(&'a ServiceCall, &'a Agreement), Reason> {
+    let open = calls
         .iter()
-        .filter(|call| call.service == service && call.is_open(now))
-        .peekable();
-    if open.peek().is_none() {
-        return Err(Reason::CallNotOpen);
+        .filter(|call| call.service == service && call.is_open(now));
+    let mut refused = Reason::CallNotOpen;
+    for call in open {
+        let own = agreements.iter().filter(|agreement| {
+            agreement.call_id == call.id && consumers.contains(&agreement.consumer)
+        });
+        if refused == Reason::CallNotOpen {
+            refused = Reason::AgreementNotActive;
+        }
+        for agreement in own {
+            match agreement.permits(purpose) {
+                Ok(()) => return Ok((call, agreement)),
+                Err(Reason::PurposeNotInAgreement) => refused = Reason::PurposeNotInAgreement,
+                Err(_) => {}
+            }
+        }
     }
-    let agreed = |call: &&ServiceCall| {
-        agreements.iter().any(|agreement| {
-            agreement.call_id == call.id
-                && agreement.state == AgreementState::Active
-                && consumers.contains(&agreement.consumer)
-        })
-    };
-    open.find(agreed).ok_or(Reason::AgreementNotActive)
+    Err(refused)
 }
 
 /// Whether the call serves the institution: open, of a kind that is eligible at all and that the call names.

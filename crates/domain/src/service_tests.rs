@@ -1,6 +1,7 @@
 //! Tests of service calls and their guards.
 
 use super::*;
+use crate::agreement::AgreementState;
 use crate::attachment::FileDigest;
 use crate::certificate::Purpose;
 use crate::institution::tests::institution;
@@ -27,9 +28,14 @@ fn agreement(call_id: &str, consumer: &str, state: AgreementState) -> Agreement 
     Agreement {
         id: format!("{call_id}-{consumer}"),
         consumer: consumer.to_owned(),
+        through: None,
         call_id: call_id.to_owned(),
         state,
-        purposes: Vec::new(),
+        end: None,
+        purposes: vec![AgreementPurpose::Issue],
+        fields: Vec::new(),
+        daily_calls: None,
+        burst: None,
     }
 }
 
@@ -150,8 +156,38 @@ fn a_service_is_used_under_an_open_call_and_an_active_agreement_of_its_own() {
     ];
     for (case, calls, agreements, expected) in table {
         let calls: Vec<_> = calls.into_iter().cloned().collect();
-        let found = guard_call(&calls, &agreements, service, &consumers, now);
-        assert_eq!(found.map(|call| call.id.as_str()), expected, "{case}");
+        let found = |purpose| {
+            let found = guard_call(&calls, &agreements, service, &consumers, purpose, now);
+            found.map(|(call, agreement)| (call.id.as_str(), agreement.call_id.as_str()))
+        };
+        let both = expected.map(|id| (id, id));
+        assert_eq!(found(AgreementPurpose::Issue), both, "{case}");
+        let otherwise = expected.map_or_else(Err, |_| Err(Reason::PurposeNotInAgreement));
+        assert_eq!(found(AgreementPurpose::Inquire), otherwise, "{case}");
+    }
+}
+
+#[test]
+fn requests_in_flight_run_off_for_so_many_days_after_the_close() {
+    use ServiceCallState as S;
+    let close = "2027-01-01T00:00:00Z";
+    let before_the_end = "2027-01-30T23:59:59Z";
+    for (state, now, close_time, expected) in [
+        (S::Open, close, Some(close), true),
+        (S::Open, before_the_end, Some(close), true),
+        (S::Closed, before_the_end, Some(close), true),
+        (S::Closed, "2027-01-31T00:00:00Z", Some(close), false),
+        (S::Open, "2027-01-31T00:00:00Z", Some(close), false),
+        (S::Open, "2040-01-01T00:00:00Z", None, true),
+        (S::Draft, before_the_end, Some(close), false),
+        (S::Closed, before_the_end, None, false),
+    ] {
+        let call = ServiceCall {
+            state,
+            close_time: close_time.map(at),
+            ..call("c", ServiceKind::ValidityCode)
+        };
+        assert_eq!(call.runs_off(at(now)), expected, "{state} {now}");
     }
 }
 

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use gavah_domain::caller::Caller;
 use gavah_store::Snapshot;
 
-use crate::layers::Standing;
+use crate::layers::{CallerSlot, Standing};
+use crate::on_behalf::OnBehalf;
 use crate::transport::Peer;
 
 /// Who acts, by which method and on which registry: all that the use cases know of a call. A job acts so for the
@@ -26,6 +27,10 @@ pub struct Acting {
     pub trace_id: TraceId,
     /// The registry at the time of the call: all decisions of one call are made on one version of it.
     pub snapshot: Arc<Snapshot>,
+    /// On whose behalf the hub calls.
+    pub on_behalf: Option<Arc<OnBehalf>>,
+    /// Where word is left for the outer layer.
+    pub slot: CallerSlot,
 }
 
 /// One authenticated and permitted call. Made only by the authentication layer, which puts it into the extensions of

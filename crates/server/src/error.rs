@@ -29,6 +29,8 @@ pub struct Refusal {
     pub metadata: Vec<(&'static str, String)>,
     /// How long to wait, where it depends on more than the reason.
     pub retry_after: Option<Duration>,
+    /// Resource name of what has a quota that is exceeded.
+    pub quota: Option<String>,
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
             reason,
             metadata: Vec::new(),
             retry_after: None,
+            quota: None,
         }
     }
 

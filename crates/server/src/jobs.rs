@@ -21,6 +21,7 @@ use crate::call::Acting;
 use crate::convert::code::run_row;
 use crate::error::AppError;
 use crate::layers::CallerDirectory;
+use crate::layers::CallerSlot;
 use crate::policy;
 use crate::status::row_status;
 use crate::tasks::stopped;
@@ -107,6 +108,8 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<bool, AppError> {
         deadline: Instant::now() + PART_TIME,
         trace_id: trace_id(app)?,
         snapshot,
+        on_behalf: None,
+        slot: CallerSlot::default(),
     };
     let rows = app.store.waiting_job_rows(job.id, PART).await?;
     if rows.is_empty() {

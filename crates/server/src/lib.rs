@@ -12,6 +12,7 @@ pub mod convert;
 pub mod error;
 mod jobs;
 pub mod layers;
+pub mod on_behalf;
 pub mod policy;
 pub mod probes;
 pub mod registry_watch;

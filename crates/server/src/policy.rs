@@ -13,6 +13,15 @@ const INSTITUTIONS: &[CallerClass] = &[University, CentralBody];
 const INSTITUTIONS_AND_OFFICERS: &[CallerClass] = &[University, CentralBody, Organization];
 const INSTITUTIONS_AND_OVERSIGHT: &[CallerClass] =
     &[University, CentralBody, Organization, Auditor];
+const CONSUMERS: &[CallerClass] = &[SingleWindow, University, CentralBody, NationalHub];
+const CONSUMERS_AND_OFFICERS: &[CallerClass] = &[
+    SingleWindow,
+    University,
+    CentralBody,
+    NationalHub,
+    Organization,
+];
+const INQUIRERS: &[CallerClass] = &[NationalHub, Organization];
 const WINDOW: &[CallerClass] = &[SingleWindow];
 const SENDERS: &[CallerClass] = &[SingleWindow, University, CentralBody, Organization];
 const CERTIFICATE_READERS: &[CallerClass] =
@@ -29,6 +38,20 @@ const ALL_BUT_MONITORS: &[CallerClass] = &[
 /// Path of a method and the classes that may call it, sorted by path. What is not listed nobody may call.
 #[rustfmt::skip] // one row a line
 pub const POLICY: &[(&str, &[CallerClass])] = &[
+    ("/gavah.v1.AgreementService/ApproveAgreement", OFFICERS),
+    ("/gavah.v1.AgreementService/CloseServiceCall", OFFICERS),
+    ("/gavah.v1.AgreementService/CreateServiceCall", OFFICERS),
+    ("/gavah.v1.AgreementService/GetAgreement", ALL_BUT_MONITORS),
+    ("/gavah.v1.AgreementService/GetAgreementText", ALL_BUT_MONITORS),
+    ("/gavah.v1.AgreementService/GetServiceCall", ALL_BUT_MONITORS),
+    ("/gavah.v1.AgreementService/ListAgreements", ALL_BUT_MONITORS),
+    ("/gavah.v1.AgreementService/ListServiceCalls", ALL_BUT_MONITORS),
+    ("/gavah.v1.AgreementService/ListServices", ALL_BUT_MONITORS),
+    ("/gavah.v1.AgreementService/OpenServiceCall", OFFICERS),
+    ("/gavah.v1.AgreementService/ReinstateAgreement", OFFICERS),
+    ("/gavah.v1.AgreementService/RequestAgreement", CONSUMERS),
+    ("/gavah.v1.AgreementService/SuspendAgreement", OFFICERS),
+    ("/gavah.v1.AgreementService/TerminateAgreement", CONSUMERS_AND_OFFICERS),
     ("/gavah.v1.AttachmentService/DownloadAttachment", SENDERS),
     ("/gavah.v1.AttachmentService/UploadAttachment", SENDERS),
     ("/gavah.v1.AuditService/ListAuditEntries", OVERSIGHT),
@@ -67,6 +90,8 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.IncidentService/ProposeRevocation", OFFICERS),
     ("/gavah.v1.IncidentService/ResumeIssuance", OFFICERS),
     ("/gavah.v1.IncidentService/WithdrawRevocation", OFFICERS),
+    ("/gavah.v1.InquiryService/InquireEnrollment", INQUIRERS),
+    ("/gavah.v1.InquiryService/InquireValidityCodes", INQUIRERS),
     ("/gavah.v1.IssuanceJobService/CancelIssuanceJob", INSTITUTIONS),
     ("/gavah.v1.IssuanceJobService/DownloadIssuanceJobResult", INSTITUTIONS),
     ("/gavah.v1.IssuanceJobService/GetIssuanceJob", INSTITUTIONS_AND_OVERSIGHT),
@@ -177,7 +202,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 77 + 4);
+        assert_eq!(listed.len(), 93 + 4);
     }
 
     #[test]
@@ -264,9 +289,15 @@ mod tests {
         let validate = [
             "BatchValidateCodes",
             "DownloadServiceDocument",
+            "GetAgreement",
+            "GetAgreementText",
+            "GetServiceCall",
             "GetServiceDocument",
             "GetServiceGuide",
+            "ListAgreements",
+            "ListServiceCalls",
             "ListServiceDocuments",
+            "ListServices",
             "MatchCode",
             "StreamValidateCodes",
             "ValidateCode",
@@ -285,6 +316,8 @@ mod tests {
             "ListValidityCodeApplications",
             "ListValidityCodes",
         ];
+        let consume = ["RequestAgreement", "TerminateAgreement"];
+        let inquire = ["InquireEnrollment", "InquireValidityCodes"];
         let files = ["DownloadAttachment", "UploadAttachment"];
         let follow = ["ListChanges", "WatchChanges"];
         let change_codes = [
@@ -321,23 +354,30 @@ mod tests {
         ];
         let administer = [
             "AddClientCertificate",
+            "ApproveAgreement",
             "ApproveRevocation",
             "BatchImportLegacyCodes",
+            "CloseServiceCall",
             "CorrectEnrollmentCertificate",
             "CreateCaller",
             "CreateExpert",
             "CreateInstitution",
+            "CreateServiceCall",
             "GetEnrollmentRecord",
+            "OpenServiceCall",
             "PauseIssuance",
             "PreviewRevocation",
             "ProposeRevocation",
             "PublishServiceDocument",
             "RecordCodeReview",
             "RecordOrganizationDecision",
+            "ReinstateAgreement",
             "ReinstateEnrollmentCertificate",
             "ResumeIssuance",
             "RetireClientCertificate",
             "RevokeEnrollmentCertificate",
+            "SuspendAgreement",
+            "TerminateAgreement",
             "SuspendEnrollmentCertificate",
             "UpdateCaller",
             "UpdateExpert",
@@ -358,6 +398,7 @@ mod tests {
             &read_codes,
             &change_codes,
             &institution,
+            &consume,
             &files,
             &follow,
         ];
@@ -369,13 +410,14 @@ mod tests {
                     &validate,
                     &read_certificates,
                     &create,
+                    &consume,
                     &files,
                     &follow,
                 ],
             ),
             (University, institutions),
             (CentralBody, institutions),
-            (NationalHub, &[&open, &validate]),
+            (NationalHub, &[&open, &validate, &consume, &inquire]),
             (
                 Organization,
                 &[
@@ -386,6 +428,7 @@ mod tests {
                     &change_codes,
                     &oversee,
                     &administer,
+                    &inquire,
                     &files,
                     &follow,
                 ],

@@ -23,6 +23,8 @@ use tower::load_shed::LoadShedLayer;
 use crate::app::App;
 use crate::app::budgets::Budgets;
 use crate::app::feed::FeedEnd;
+use crate::app::inquiries::Coverages;
+use crate::app::quotas::Quotas;
 use crate::app::remembered::Remembered;
 use crate::config::Config;
 use crate::jobs::work_through_jobs;
@@ -38,8 +40,9 @@ use crate::tasks::{
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 14] = [
     "",
+    "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
@@ -47,6 +50,7 @@ const SERVICES: [&str; 12] = [
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.IncidentService",
+    "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
     "gavah.v1.ValidationService",
@@ -168,12 +172,15 @@ impl Server {
             registry,
             remembered: Remembered::new(config.cache.verdict_bytes),
             budgets: Budgets::new(config.budgets),
+            quotas: Quotas::default(),
+            coverages: Coverages::default(),
             feed_end: FeedEnd::default(),
             run,
             home: Handle::current(),
         });
         // A restart is no new day.
         app.budgets.settle(&app).await?;
+        app.quotas.settle(&app).await?;
         let probes = Probes::new(probes_listener, Readiness::new("starting"));
         Ok(Self {
             app,

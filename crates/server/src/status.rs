@@ -1,7 +1,8 @@
 //! Errors as the caller sees them: the one place where an [`AppError`] becomes a gRPC status.
 //!
 //! Every status carries `google.rpc.ErrorInfo` (reason, domain, trace id), the fixed text in Persian and English as two
-//! `LocalizedMessage`s, `BadRequest` with all violations, and `RetryInfo` where waiting helps. Causes inside the
+//! `LocalizedMessage`s, `BadRequest` with all violations, `QuotaFailure` with the agreement whose quota is exceeded, and
+//! `RetryInfo` where waiting helps. Causes inside the
 //! service are logged here, once, and never told to the caller.
 
 use std::fmt::Display;
@@ -10,7 +11,8 @@ use prost::{Message, length_delimiter_len};
 use prost_types::Any;
 use tonic::Code;
 use tonic_types::pb::{
-    BadRequest, ErrorInfo, LocalizedMessage, RetryInfo, bad_request::FieldViolation,
+    BadRequest, ErrorInfo, LocalizedMessage, QuotaFailure, RetryInfo, bad_request::FieldViolation,
+    quota_failure,
 };
 
 use gavah_domain::{Category, Reason, Violation, Violations};
@@ -61,6 +63,7 @@ fn told(error: AppError, trace_id: String) -> (tonic_types::Status, Reason) {
                 reason,
                 metadata,
                 retry_after,
+                quota,
             },
         violations,
     } = Answer::to(error, &trace_id);
@@ -97,6 +100,17 @@ fn told(error: AppError, trace_id: String) -> (tonic_types::Status, Reason) {
             message: message.to_owned(),
         };
         details.push(any("LocalizedMessage", &localized));
+    }
+    if let Some(subject) = quota {
+        let exceeded = quota_failure::Violation {
+            subject,
+            description: reason.message_en().to_owned(),
+            ..Default::default()
+        };
+        let exceeded = QuotaFailure {
+            violations: vec![exceeded],
+        };
+        details.push(any("QuotaFailure", &exceeded));
     }
     if let Some(delay) = retry_after.or(reason.retry_after()) {
         let retry = RetryInfo {

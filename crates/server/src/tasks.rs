@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::app::agreements;
 use crate::app::attachments::sweep;
 use crate::app::certificates::stages::expire_unpaid;
 use crate::app::code_applications;
@@ -65,25 +66,33 @@ async fn chain(app: &App) {
     }
 }
 
-/// Tells the store what callers have spent of their budgets, and learns of it, until `stop`
+/// Tells the store what callers have spent of their budgets and quotas, and learns of it, until `stop`
 /// and once more after it.
 pub(crate) async fn settle_budgets(app: Arc<App>, stop: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(stopped(stop));
-    let forgotten = app.budgets.forget(&app).await;
-    if let Err(error) = forgotten {
-        tracing::warn!(%error, "old spending of budgets could not be forgotten");
+    let forgotten = async {
+        app.budgets.forget(&app).await?;
+        app.quotas.forget(&app).await
+    };
+    if let Err(error) = forgotten.await {
+        tracing::warn!(%error, "old spending of budgets and quotas could not be forgotten");
     }
     loop {
-        if let Err(error) = app.budgets.settle(&app).await {
-            tracing::warn!(%error, "budgets of lookups could not be settled");
-        }
+        settle(&app).await;
         tokio::select! {
             () = tokio::time::sleep(SETTLE_EVERY) => {}
             () = &mut stop => break,
         }
     }
-    if let Err(error) = app.budgets.settle(&app).await {
+    settle(&app).await;
+}
+
+async fn settle(app: &App) {
+    if let Err(error) = app.budgets.settle(app).await {
         tracing::warn!(%error, "budgets of lookups could not be settled");
+    }
+    if let Err(error) = app.quotas.settle(app).await {
+        tracing::warn!(%error, "quotas of agreements could not be settled");
     }
 }
 
@@ -116,6 +125,11 @@ pub(crate) async fn settle_certificates(app: Arc<App>, stop: watch::Receiver<boo
             Ok(0) => {}
             Ok(settled) => tracing::info!(settled, "recorded certificates recovered"),
             Err(error) => tracing::warn!(%error, "recorded certificates could not be recovered"),
+        }
+        match agreements::close_due(&app).await {
+            Ok(0) => {}
+            Ok(closed) => tracing::info!(closed, "service calls closed whose time is over"),
+            Err(error) => tracing::warn!(%error, "service calls could not be closed"),
         }
         match expire_unpaid(&app).await {
             Ok(0) => {}

@@ -19,11 +19,13 @@ pub mod entity;
 mod error;
 mod feed;
 mod incidents;
+mod inquiries;
 mod jobs;
 mod joint;
 mod listing;
 mod lookup;
 mod migration;
+mod quotas;
 mod records;
 mod registry;
 mod rows;
@@ -68,18 +70,21 @@ pub use document::DocumentChange;
 pub use error::StoreError;
 pub use feed::{AuditFilter, ChainedEntry, FeedEvent, FeedPage, FeedScope};
 pub use incidents::{IncidentOutcome, NewIncident, StoredIncident};
+pub use inquiries::Covered;
 pub use jobs::{ERROR_RATE, JOB_METHOD, JobOutcome, NewJob, RowEnd, StoredJob};
 pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use lookup::GatheredHere;
+pub use quotas::AgreementUse;
 pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
 pub use registry::{
-    NewCaller, NewServiceDocument, Paused, RegistryChange, StoredCaller, StoredExpert,
-    StoredInstitution, StoredPause, StoredServiceDocument,
+    AgreementFilter, AgreementStep, AgreementText, NewCaller, NewServiceDocument, Paused,
+    RegistryChange, StoredAgreement, StoredCall, StoredCaller, StoredExpert, StoredInstitution,
+    StoredPause, StoredServiceDocument, agreement_name, call_name,
 };
 pub use seed::{
-    AgreementSeed, CallSeed, CodeRulesSeed, RequiredAttachmentSeed, Seed, SeedError, TariffRowSeed,
-    TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+    AgreementSeed, AgreementTextSeed, CallSeed, Clause, CodeRulesSeed, RequiredAttachmentSeed,
+    Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
 };
 pub use snapshot::{CertificateEntry, Snapshot};
 pub use tx::{TRANSACTION_SECONDS, TRANSACTIONS};

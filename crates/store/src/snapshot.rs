@@ -4,19 +4,20 @@
 
 use std::collections::HashMap;
 
+use gavah_domain::agreement::Agreement;
 use gavah_domain::caller::CallerId;
-use gavah_domain::service::{Agreement, ServiceCall, ServiceKind, WorkflowVersion};
+use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion};
 use gavah_domain::tariff::{TariffRow, TariffYear};
 use gavah_domain::{JalaliDate, Money, Term, TermId, TermTable};
 use jiff::Timestamp;
 use sea_orm::{EntityTrait, QueryOrder};
 
-use crate::content::{from_json, instant, known};
+use crate::content::{from_json, known};
 use crate::entity::{
-    agreement, caller, client_certificate, institution, institution_alias, registry_version,
-    service_call, tariff_row, tariff_year, term, workflow_version,
+    caller, client_certificate, institution, institution_alias, registry_version, service_call,
+    tariff_row, tariff_year, term, workflow_version,
 };
-use crate::registry::{read_caller, read_institution};
+use crate::registry::{AgreementText, read_call, read_caller, read_institution};
 use crate::seed::WorkflowRules;
 use crate::{Store, StoreError, StoredCaller, StoredInstitution, StoredPause};
 
@@ -44,8 +45,12 @@ pub struct Snapshot {
     pub institution_codes: HashMap<String, String>,
     /// Service calls.
     pub calls: Vec<ServiceCall>,
-    /// Agreements.
+    /// Agreements that have not ended.
     pub agreements: Vec<Agreement>,
+    /// Where in `agreements` those of a consumer are.
+    pub consumers: HashMap<String, Vec<usize>>,
+    /// Versions of the texts of the service-level agreements, by service and version.
+    pub texts: Vec<AgreementText>,
     /// Workflow versions by id.
     pub workflows: HashMap<String, WorkflowVersion>,
     /// Terms.
@@ -63,6 +68,25 @@ impl Snapshot {
     #[must_use]
     pub fn caller(&self, id: &CallerId) -> Option<&StoredCaller> {
         self.callers.get(id.as_str())
+    }
+
+    /// A service call by its id.
+    #[must_use]
+    pub fn call(&self, id: &str) -> Option<&ServiceCall> {
+        self.calls.iter().find(|call| call.id == id)
+    }
+
+    /// The agreements of a consumer that have not ended.
+    pub fn agreements_of(&self, consumer: &str) -> impl Iterator<Item = &Agreement> {
+        let at = self.consumers.get(consumer).into_iter().flatten();
+        at.filter_map(|at| self.agreements.get(*at))
+    }
+
+    /// The text of a service that is in force: its last version.
+    #[must_use]
+    pub fn text(&self, service: ServiceKind) -> Option<&AgreementText> {
+        let own = self.texts.iter().filter(|text| text.service == service);
+        own.max_by_key(|text| text.version)
     }
 
     /// An institution by its code or one of its aliases.
@@ -100,6 +124,14 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let version = self.registry_version().await?;
         self.read("load_snapshot", async {
+            let agreements = self.agreements_in_hand().await?;
+            let mut consumers: HashMap<String, Vec<usize>> = HashMap::new();
+            for (at, agreement) in agreements.iter().enumerate() {
+                consumers
+                    .entry(agreement.consumer.clone())
+                    .or_default()
+                    .push(at);
+            }
             let (institutions, institution_codes) = self.institutions_with_codes().await?;
             Ok(Snapshot {
                 version,
@@ -107,7 +139,9 @@ impl Store {
                 institutions,
                 institution_codes,
                 calls: self.calls().await?,
-                agreements: self.agreements().await?,
+                agreements,
+                consumers,
+                texts: self.agreement_texts().await?,
                 workflows: self.workflows().await?,
                 terms: self.terms().await?,
                 tariffs: self.tariffs().await?,
@@ -175,40 +209,7 @@ impl Store {
             .order_by_asc(service_call::Column::Id)
             .all(&self.inner.db)
             .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(ServiceCall {
-                    service: known(&row.service, "service_call.service")?,
-                    state: known(&row.state, "service_call.state")?,
-                    open_time: instant(row.open_time)?,
-                    close_time: row.close_time.map(instant).transpose()?,
-                    eligible_types: names(&row.eligible_types, "service_call.eligible_types")?,
-                    document_kinds: names(&row.document_kinds, "service_call.document_kinds")?,
-                    workflow_version: row.workflow_version,
-                    run_off_days: u16::try_from(row.run_off_days)
-                        .map_err(|_| StoreError::Corrupt("service_call.run_off_days"))?,
-                    id: row.id,
-                })
-            })
-            .collect()
-    }
-
-    async fn agreements(&self) -> Result<Vec<Agreement>, StoreError> {
-        let rows = agreement::Entity::find()
-            .order_by_asc(agreement::Column::Id)
-            .all(&self.inner.db)
-            .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Agreement {
-                    state: known(&row.state, "agreement.state")?,
-                    purposes: from_json(&row.purposes, "agreement.purposes")?,
-                    id: row.id,
-                    consumer: row.consumer,
-                    call_id: row.call_id,
-                })
-            })
-            .collect()
+        rows.into_iter().map(read_call).collect()
     }
 
     async fn workflows(&self) -> Result<HashMap<String, WorkflowVersion>, StoreError> {
@@ -272,9 +273,4 @@ impl Store {
             })
             .collect())
     }
-}
-
-fn names<T: std::str::FromStr>(json: &str, place: &'static str) -> Result<Vec<T>, StoreError> {
-    let names: Vec<String> = from_json(json, place)?;
-    names.iter().map(|name| known(name, place)).collect()
 }

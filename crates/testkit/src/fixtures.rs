@@ -27,7 +27,7 @@ use gavah_store::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-pub use reference::{seed, tariff_row};
+pub use reference::{seed, source_texts, tariff_row};
 
 /// A number that nobody else of this process gets.
 #[must_use]

@@ -46,8 +46,9 @@ mod place;
 
 pub use builder::WorldBuilder;
 pub use cast::{
-    CENTRAL_BODY, CERTIFICATE_CALL, CODE_CALL, CallerKind, EXPERT, INACTIVE_EXPERT, INELIGIBLE,
-    OTHER_UNIVERSITY, UNIT, UNIVERSITY, UNIVERSITY_ALIAS, seed,
+    AGENCY, AGENCY_AGREEMENT, CENTRAL_BODY, CERTIFICATE_CALL, CODE_CALL, CallerKind, EXPERT,
+    HUB_AGREEMENT, INACTIVE_EXPERT, INELIGIBLE, OTHER_UNIVERSITY, UNIT, UNIVERSITY,
+    UNIVERSITY_ALIAS, seed,
 };
 pub use clock::ShiftedClock;
 pub use node::Node;
@@ -309,7 +310,7 @@ impl World {
         }
     }
 
-    /// A new connection to the first server.
+    /// A new connection to the first server; the hub's is on behalf of [`AGENCY`].
     ///
     /// # Panics
     /// When there is none.
@@ -322,7 +323,13 @@ impl World {
     /// # Panics
     /// When there is none.
     pub async fn client_of(&self, node: usize, kind: CallerKind) -> Client {
-        self.connect(node, &self.identity(kind)).await
+        let client = self.connect(node, &self.identity(kind)).await;
+        match kind {
+            CallerKind::Hub => client
+                .on_behalf_of(AGENCY, &agency_agreement())
+                .expect("metadata"),
+            _ => client,
+        }
     }
 
     /// A new connection to a server as anybody.
@@ -365,6 +372,12 @@ impl World {
         }
         self.reseed(|_| {}).await;
     }
+}
+
+/// Name of the agreement of [`AGENCY`].
+#[must_use]
+pub fn agency_agreement() -> String {
+    format!("agreements/{AGENCY_AGREEMENT}/agencies/{AGENCY}")
 }
 
 fn lasting(lifetime: SignedDuration) -> Validity {

@@ -12,7 +12,8 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 15] = [
+    "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
@@ -20,6 +21,7 @@ const SERVICES: [&str; 13] = [
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",
     "gavah.v1.IncidentService",
+    "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
     "gavah.v1.ValidationService",

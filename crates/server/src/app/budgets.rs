@@ -137,6 +137,12 @@ impl Budgets {
         self.judge(caller, &budget, &mut today, now);
     }
 
+    /// Counts a person asked about.
+    pub(super) fn ask(&self, app: &App, call: &Acting, person: &PersonId, now: Timestamp) {
+        let asked = (VerdictReason::Ok, Some(person));
+        self.spend(app, call, std::iter::once(asked), now);
+    }
+
     /// Closes a budget that is used up.
     fn judge(&self, caller: &str, budget: &Budget, today: &mut Today, now: Timestamp) {
         let (negatives, subjects) = today.stored;

@@ -242,7 +242,15 @@ async fn hand_in(
         call: open,
         workflow,
         quote,
-    } = terms(call, ServiceKind::ValidityCode, "ISSUE", institution, now)?;
+        ..
+    } = terms(
+        app,
+        call,
+        ServiceKind::ValidityCode,
+        "ISSUE",
+        institution,
+        now,
+    )?;
     enabled(open, facts.document.kind)?;
     let begun = before.as_ref().map(|before| &before.content);
     let workflow = match begun {

@@ -168,7 +168,14 @@ async fn prepare(
     paid: Option<Quote>,
     now: Timestamp,
 ) -> Result<IssueCode, AppError> {
-    let terms = terms(call, ServiceKind::ValidityCode, "ISSUE", institution, now)?;
+    let terms = terms(
+        app,
+        call,
+        ServiceKind::ValidityCode,
+        "ISSUE",
+        institution,
+        now,
+    )?;
     let quote = match paid {
         Some(quote) => quote,
         None => {

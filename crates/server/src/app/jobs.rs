@@ -327,14 +327,14 @@ pub fn leaves_open(error: &AppError) -> bool {
     }
 }
 
-/// Whether a job tries a row again, as the client of a stream may: nothing can be said of it, others were in the way, or
-/// issuing is paused.
+/// Whether a job tries a row again, as the client of a stream may: nothing can be said of it, others were in the way, issuing is
+/// paused, or the day's calls are used up.
 pub fn passes(error: &AppError) -> bool {
     match error {
         AppError::Store(StoreError::Conflict) => true,
         AppError::Refused(refusal) => matches!(
             refusal.reason,
-            Reason::IssuancePaused | Reason::ConcurrentUpdate
+            Reason::IssuancePaused | Reason::ConcurrentUpdate | Reason::DailyQuota
         ),
         error => leaves_open(error),
     }

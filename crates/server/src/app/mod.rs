@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use gavah_domain::agreement::{Agreement, AgreementPurpose};
 use gavah_domain::institution::{Institution, InstitutionCode};
 use gavah_domain::service::{
     ServiceCall, ServiceKind, WorkflowVersion, guard_call, guard_eligible,
@@ -21,6 +22,7 @@ use crate::convert::{Head, Known};
 use crate::error::{AppError, Refusal};
 use crate::registry_watch::Registry;
 
+pub mod agreements;
 pub mod attachments;
 pub mod audit;
 pub mod budgets;
@@ -30,8 +32,11 @@ pub mod codes;
 mod documents;
 pub mod feed;
 pub mod incidents;
+pub mod inquiries;
 pub mod jobs;
 pub mod legacy;
+pub mod mandate;
+pub mod quotas;
 pub mod records;
 pub mod recovery;
 pub mod registry;
@@ -42,6 +47,9 @@ pub mod validate;
 
 use budgets::{Budgets, part_of_hash};
 use feed::FeedEnd;
+use inquiries::Coverages;
+use mandate::not_agreed;
+use quotas::{Counted, Quotas};
 use remembered::Remembered;
 
 /// How long an approved application waits for its payment.
@@ -68,6 +76,10 @@ pub struct App {
     pub remembered: Remembered,
     /// What callers have spent of their budgets of lookups.
     pub budgets: Budgets,
+    /// How often agreements were used.
+    pub quotas: Quotas,
+    /// The statements of coverage that were made last.
+    pub coverages: Coverages,
     /// Where the change feed ends.
     pub feed_end: FeedEnd,
     /// This run of the process, as owner of leases.
@@ -177,6 +189,7 @@ fn scope(call: &Acting, institution: Option<&InstitutionCode>) -> Result<Scope, 
 /// The rules one issuing runs under.
 struct Terms<'a> {
     call: &'a ServiceCall,
+    agreement: &'a Agreement,
     workflow: &'a WorkflowVersion,
     quote: Quote,
 }
@@ -193,8 +206,9 @@ impl Acting {
 }
 
 /// The guards every issuing shares, in the order in which their refusals matter:
-/// no pause, open call and active agreement, eligible institution, and a fee with its ground.
+/// no pause, open call and active agreement with calls left, eligible institution, and a fee with its ground.
 fn terms<'a>(
+    app: &App,
     call: &'a Acting,
     service: ServiceKind,
     request_type: &str,
@@ -207,13 +221,21 @@ fn terms<'a>(
     if let Some(own) = &call.caller.institution {
         consumers.push(format!("institutions/{}", own.as_str()));
     }
-    let open = guard_call(
+    let (open, agreement) = guard_call(
         &snapshot.calls,
         &snapshot.agreements,
         service,
         &consumers,
+        AgreementPurpose::Issue,
         now,
-    )?;
+    )
+    .map_err(|reason| match reason {
+        Reason::PurposeNotInAgreement => not_agreed(AgreementPurpose::Issue),
+        reason => reason.into(),
+    })?;
+    let counted = Counted::one(call);
+    app.quotas
+        .take(call, std::iter::once(agreement), counted, now)?;
     guard_eligible(open, institution).map_err(|reason| {
         Refusal::new(reason).with("institution_type", institution.kind.as_str())
     })?;
@@ -234,6 +256,7 @@ fn terms<'a>(
     .map_err(|reason| Refusal::new(reason).with("budget_year", year.to_string()))?;
     Ok(Terms {
         call: open,
+        agreement,
         workflow,
         quote,
     })

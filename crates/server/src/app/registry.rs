@@ -12,7 +12,7 @@ use crate::convert::registry::{
     CallerInput, ClientCertificateInput, ExpertInput, InstitutionInput, ListExpertsInput,
     ListInstitutionsInput,
 };
-use crate::error::AppError;
+use crate::error::{AppError, Refusal};
 use crate::layers::CallerDirectory;
 
 /// Registers an institution; `None` when only checking.
@@ -432,6 +432,9 @@ pub(super) async fn settle(app: &App, change: RegistryChange) -> Result<(), AppE
         RegistryChange::Retired | RegistryChange::Outdated => {
             Err(Reason::StateTransitionNotAllowed.into())
         }
+        RegistryChange::NotAllowed(state) => Err(Refusal::new(Reason::StateTransitionNotAllowed)
+            .with("state", state)
+            .into()),
         RegistryChange::TooMany => Err(Reason::TooManyActiveCertificates.into()),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
+use gavah_domain::agreement::AgreementPurpose;
 use gavah_domain::disclosure::{AskingPurpose, Told, disclosed};
 use gavah_domain::institution::InstitutionState;
 use gavah_domain::matching::{Claims, Compared, Facts, MatchResult, compare};
@@ -13,6 +14,8 @@ use gavah_domain::{CodeScheme, MalformedCode, ValidityCode};
 use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
 
+use super::mandate::{Mandate, mandate};
+use super::quotas::Counted;
 use super::{App, owns};
 use crate::call::Acting;
 use crate::convert::verdict::ValidateInput;
@@ -68,20 +71,30 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// NEGATIVE_LOOKUPS when the caller's budget is used up; [`AppError::Store`] when the
+/// As [`mandate`]; NEGATIVE_LOOKUPS when the caller's budget is used up; [`AppError::Store`] when the
 /// store does not answer. A negative verdict is an answer.
 pub async fn validate_code(
     app: &App,
     call: &Acting,
     question: &ValidateInput,
 ) -> Result<Answer, AppError> {
+    validate_for(app, call, question, AgreementPurpose::Validate).await
+}
+
+async fn validate_for(
+    app: &App,
+    call: &Acting,
+    question: &ValidateInput,
+    purpose: AgreementPurpose,
+) -> Result<Answer, AppError> {
     let now = app.clock.now();
+    let mandate = mandate(app, call, purpose, Counted::Call(1), now)?;
     app.budgets.check(call, now)?;
     let Ok(code) = &question.code else {
         return Ok(Answer::without_document(Verdict::malformed(), now));
     };
     let found = find(app, call, code).await?;
-    let answer = judge(call, code, found, question, now);
+    let answer = judge(call, mandate, code, found, question, now);
     let lookup = (answer.verdict.reason, question.claim.as_ref());
     app.budgets.spend(app, call, iter::once(lookup), now);
     Ok(answer)
@@ -105,7 +118,7 @@ pub async fn match_code(
         // Of the document nothing is told beside what came of the claims.
         purpose: AskingPurpose::StatusCheck,
     };
-    let answer = validate_code(app, call, &question).await?;
+    let answer = validate_for(app, call, &question, AgreementPurpose::Match).await?;
     let facts = answer.found.as_deref().and_then(Found::facts);
     let compared = compare(claims, facts);
     // The person is compared by the verdict; of another nothing else is.
@@ -123,13 +136,15 @@ pub async fn match_code(
 ///
 /// # Errors
 ///
-/// NEGATIVE_LOOKUPS when the caller's budget was used up before.
+/// As [`mandate`]; NEGATIVE_LOOKUPS when the caller's budget was used up before.
 pub async fn batch_validate_codes(
     app: &App,
     call: &Acting,
     questions: &[ValidateInput],
+    counted: Counted,
 ) -> Result<Vec<Answer>, AppError> {
     let now = app.clock.now();
+    let mandate = mandate(app, call, AgreementPurpose::Validate, counted, now)?;
     app.budgets.check(call, now)?;
     let mut answers = Vec::with_capacity(questions.len());
     for chunk in questions.chunks(LOOKUP) {
@@ -142,7 +157,9 @@ pub async fn batch_validate_codes(
         answers.extend(chunk.iter().map(|question| match (&question.code, &found) {
             (Err(_), _) => Answer::without_document(Verdict::malformed(), now),
             (Ok(_), Err(_)) => Answer::without_document(Verdict::undetermined(), now),
-            (Ok(code), Ok(found)) => judge(call, code, found.get(code).cloned(), question, now),
+            (Ok(code), Ok(found)) => {
+                judge(call, mandate, code, found.get(code).cloned(), question, now)
+            }
         }));
     }
     let lookups = answers.iter().zip(questions);
@@ -229,6 +246,7 @@ async fn find_many(
 
 fn judge(
     call: &Acting,
+    mandate: Mandate<'_>,
     code: &ValidityCode,
     found: Option<Arc<Found>>,
     question: &ValidateInput,
@@ -253,7 +271,7 @@ fn judge(
     Answer {
         verdict,
         found: Some(found),
-        told,
+        told: mandate.narrow(told),
         as_of: now,
     }
 }

@@ -91,6 +91,10 @@ macro_rules! twins {
 }
 
 twins! {
+    AgreementEnd = gavah_domain::agreement::AgreementEnd,
+    AgreementField = gavah_domain::agreement::AgreementField,
+    AgreementPurpose = gavah_domain::agreement::AgreementPurpose,
+    AgreementState = gavah_domain::agreement::AgreementState,
     ApplicationState = gavah_domain::certificate::ApplicationState,
     ApplicationType = gavah_domain::certificate::RequestType,
     AskingPurpose = gavah_domain::disclosure::AskingPurpose,
@@ -119,6 +123,7 @@ twins! {
     Purpose = gavah_domain::certificate::Purpose,
     QuoteBasis = gavah_domain::tariff::QuoteBasis,
     RevocationReason = gavah_domain::document::RevocationReason,
+    ServiceCallState = gavah_domain::service::ServiceCallState,
     ServiceDocumentKind = gavah_domain::service_document::ServiceDocumentKind,
     ServiceDocumentState = gavah_domain::service_document::ServiceDocumentState,
     ServiceKind = gavah_domain::service::ServiceKind,

@@ -8,6 +8,7 @@
 //!
 //! Inputs carry personal data and codes, so their `Debug` prints their name only.
 
+pub mod agreement;
 pub mod application;
 pub mod attachment;
 pub mod audit;
@@ -21,6 +22,7 @@ pub mod feed;
 mod head;
 pub mod identity;
 pub mod incident;
+pub mod inquiry;
 pub mod job;
 pub mod legacy;
 pub mod names;

@@ -13,7 +13,9 @@ pub use caller::{
     CallerInput, ClientCertificateInput, add_certificate, create_caller, get_caller, list_callers,
     retire_certificate, update_caller,
 };
-pub use reply::{PresentedCertificate, caller_to_pb, expert_to_pb, institution_to_pb, who_am_i};
+pub use reply::{
+    PresentedCertificate, caller_to_pb, expert_to_pb, institution_to_pb, quota_to_pb, who_am_i,
+};
 
 use super::enums::from_pb;
 use super::head::{Head, open};

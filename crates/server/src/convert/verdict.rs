@@ -308,7 +308,9 @@ impl Disclosure<'_> {
                 .is_none_or(|claim| *claim == self.found.subject().person_id)
     }
 
-    fn document(&self) -> Option<pb::DisclosedDocument> {
+    /// What may be told of the document, whatever the verdict.
+    #[must_use]
+    pub(super) fn document(&self) -> Option<pb::DisclosedDocument> {
         let whole = |extent: Extent| extent == Extent::Whole;
         let told = &self.told;
         if !whole(told.document) {

@@ -22,7 +22,7 @@ use gavah_store::{Snapshot, StoreError};
 use crate::{
     call::{Acting, Call},
     error::AppError,
-    policy,
+    on_behalf, policy,
     transport::{Peer, Tls},
 };
 
@@ -149,6 +149,8 @@ impl Standing {
                 deadline,
                 trace_id: call.trace_id,
                 snapshot: known.snapshot,
+                on_behalf: call.on_behalf.clone(),
+                slot: call.slot.clone(),
             },
             peer: Arc::clone(&call.peer),
             standing: self.clone(),
@@ -191,10 +193,10 @@ impl Gate {
             .get::<Arc<Peer>>()
             .ok_or(Reason::CertificateNotRegistered)?;
         let known = self.known(peer)?;
-        if let Some(slot) = extensions.get::<CallerSlot>() {
-            slot.fill(&known.caller);
-        }
+        let slot = extensions.get::<CallerSlot>().cloned().unwrap_or_default();
+        slot.fill(&known.caller);
         let method = permitted(path, known.state, known.caller.class)?;
+        let on_behalf = on_behalf::read(request.headers(), known.caller.class)?;
         let Deadline(deadline) = *extensions
             .get::<Deadline>()
             .ok_or(AppError::Internal("a call without a deadline"))?;
@@ -205,6 +207,8 @@ impl Gate {
                 deadline,
                 trace_id: trace_id(extensions),
                 snapshot: known.snapshot,
+                on_behalf: on_behalf.map(Arc::new),
+                slot,
             },
             peer: Arc::clone(peer),
             standing: Standing(Arc::clone(self)),

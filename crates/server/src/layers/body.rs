@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame, SizeHint};
 use opentelemetry::TraceId;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -18,6 +18,9 @@ use gavah_domain::Reason;
 use crate::{error::AppError, status::to_status};
 
 use super::{normalise::normalise, record::Record};
+
+/// Trailer that says how many calls are left today under the agreement, where one bounds them.
+const QUOTA_REMAINING: &str = "gavah-quota-remaining";
 
 /// The body of an answer under the watch of the outer layer: its trailers get the one form of errors, a panic or a
 /// missing status becomes an internal error, and its end is the end of the call.
@@ -76,6 +79,9 @@ impl http_body::Body for Recorded {
             };
             let this = &mut *self;
             let end = normalise(&mut trailers, this.record.place.trace_id);
+            if let Some(left) = this.record.caller.quota_left() {
+                trailers.insert(QUOTA_REMAINING, HeaderValue::from(left));
+            }
             this.record.end(&end);
             this.ended = true;
             Some(Ok(Frame::trailers(trailers)))

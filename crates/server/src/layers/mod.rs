@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -42,18 +42,45 @@ pub use trace::Sampling;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// Where the authentication layer leaves the caller for the access log and the span.
+/// Where what is found out of a call further in is left for the outer layer: the caller, for the access log and the span,
+/// and what is left of its quota, for the trailers.
 #[derive(Debug, Clone, Default)]
-pub struct CallerSlot(Arc<OnceLock<Arc<Caller>>>);
+pub struct CallerSlot(Arc<Slot>);
+
+#[derive(Debug)]
+struct Slot {
+    caller: OnceLock<Arc<Caller>>,
+    /// Negative while nothing has a quota.
+    quota_left: AtomicI64,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            caller: OnceLock::new(),
+            quota_left: AtomicI64::new(-1),
+        }
+    }
+}
 
 impl CallerSlot {
     fn fill(&self, caller: &Arc<Caller>) {
         // One call has one caller: a second one cannot come.
-        let _ = self.0.set(Arc::clone(caller));
+        let _ = self.0.caller.set(Arc::clone(caller));
+    }
+
+    /// Leaves word of how many calls are left today.
+    pub(crate) fn left(&self, calls: i64) {
+        self.0.quota_left.store(calls, Ordering::Relaxed);
+    }
+
+    fn quota_left(&self) -> Option<i64> {
+        let left = self.0.quota_left.load(Ordering::Relaxed);
+        (left >= 0).then_some(left)
     }
 
     fn id(&self) -> Option<&str> {
-        self.0.get().map(|caller| caller.id.as_str())
+        self.0.caller.get().map(|caller| caller.id.as_str())
     }
 }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use gavah_api::v1::agreement_service_server::AgreementServiceServer;
 use gavah_api::v1::attachment_service_server::AttachmentServiceServer;
 use gavah_api::v1::audit_service_server::AuditServiceServer;
 use gavah_api::v1::change_service_server::ChangeServiceServer;
@@ -11,6 +12,7 @@ use gavah_api::v1::document_service_server::DocumentServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
 use gavah_api::v1::incident_service_server::IncidentServiceServer;
+use gavah_api::v1::inquiry_service_server::InquiryServiceServer;
 use gavah_api::v1::issuance_job_service_server::IssuanceJobServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
 use gavah_api::v1::validation_service_server::ValidationServiceServer;
@@ -24,10 +26,12 @@ use tower::Service;
 
 use super::Services;
 
+const AGREEMENTS: &str = AgreementServiceServer::<Services>::NAME;
 const ATTACHMENTS: &str = AttachmentServiceServer::<Services>::NAME;
 const AUDIT: &str = AuditServiceServer::<Services>::NAME;
 const INCIDENTS: &str = IncidentServiceServer::<Services>::NAME;
 const DOCUMENTS: &str = DocumentServiceServer::<Services>::NAME;
+const INQUIRIES: &str = InquiryServiceServer::<Services>::NAME;
 const JOBS: &str = IssuanceJobServiceServer::<Services>::NAME;
 const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
@@ -42,6 +46,8 @@ const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
 pub(crate) struct Dispatch(Arc<Targets>);
 
 struct Targets {
+    agreements: AgreementServiceServer<Services>,
+    inquiries: InquiryServiceServer<Services>,
     attachments: AttachmentServiceServer<Services>,
     incidents: IncidentServiceServer<Services>,
     audit: AuditServiceServer<Services>,
@@ -65,6 +71,8 @@ impl Dispatch {
             };
         }
         Self(Arc::new(Targets {
+            agreements: server!(AgreementServiceServer, small),
+            inquiries: server!(InquiryServiceServer, small),
             attachments: server!(AttachmentServiceServer, small),
             incidents: server!(IncidentServiceServer, small),
             audit: server!(AuditServiceServer, small),
@@ -103,6 +111,8 @@ impl Service<Request<Body>> for Dispatch {
             CHANGES => targets.changes.clone().call(request),
             INCIDENTS => targets.incidents.clone().call(request),
             ATTACHMENTS => targets.attachments.clone().call(request),
+            AGREEMENTS => targets.agreements.clone().call(request),
+            INQUIRIES => targets.inquiries.clone().call(request),
             AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),
         }

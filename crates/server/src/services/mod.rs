@@ -14,6 +14,7 @@ use crate::status::to_status;
 
 use stream::Streams;
 
+mod agreements;
 mod attachments;
 mod audit;
 mod certificates;
@@ -22,6 +23,7 @@ mod codes;
 mod dispatch;
 mod documents;
 mod incidents;
+mod inquiries;
 mod jobs;
 mod records;
 mod registry;

@@ -5,6 +5,7 @@ use gavah_api::v1::registry_service_server::RegistryService;
 use tonic::{Request, Response, Status};
 
 use super::{Services, reply, split};
+use crate::app::mandate::quotas_left;
 use crate::app::registry as app;
 use crate::convert::registry::{self, PresentedCertificate};
 use crate::error::AppError;
@@ -28,13 +29,13 @@ impl RegistryService for Services {
             };
             let methods = policy::callable(call.caller.class);
             let now = self.app.clock.now();
-            Ok(registry::who_am_i(
-                &caller,
-                institution,
-                certificate,
-                methods,
-                now,
-            ))
+            Ok(pb::WhoAmIResponse {
+                agreement_quotas: {
+                    let left = quotas_left(&self.app, &call, now);
+                    left.into_iter().map(registry::quota_to_pb).collect()
+                },
+                ..registry::who_am_i(&caller, institution, certificate, methods, now)
+            })
         };
         let result = act.await;
         reply(&call, result)

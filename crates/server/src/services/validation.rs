@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::stream::{Begun, Rows};
 use super::{Services, reply, split};
 use crate::app::App;
+use crate::app::quotas::Counted;
 use crate::app::validate::{self, Answer, Found};
 use crate::call::Call;
 use crate::convert::sequence::Sequence;
@@ -46,7 +47,11 @@ impl ValidationService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let inputs = verdict::batch_validate_codes(&message)?;
-            let answers = validate::batch_validate_codes(&self.app, &call, &inputs).await?;
+            let answers = {
+                let questions = u32::try_from(inputs.len()).unwrap_or(u32::MAX);
+                let counted = Counted::Call(questions);
+                validate::batch_validate_codes(&self.app, &call, &inputs, counted).await?
+            };
             let rows = answers.iter().zip(&inputs).enumerate();
             let verdicts = rows.map(|(place, (answer, input))| {
                 let receipt = format!("{}/{place}", call.trace_id);
@@ -138,7 +143,8 @@ async fn answers(
     for input in read {
         errors.push(input.map(|input| inputs.push(input)).err());
     }
-    let judged = match validate::batch_validate_codes(&app, &call, &inputs).await {
+    let counted = Counted::Rows(u32::try_from(inputs.len()).unwrap_or(u32::MAX));
+    let judged = match validate::batch_validate_codes(&app, &call, &inputs, counted).await {
         Ok(judged) => judged,
         // The budget is used up: what was asked before is answered, this is not.
         Err(error) => return vec![Err(error)],

@@ -1,6 +1,8 @@
 //! The tables. Times are UTC microseconds; enums and ids are their stable text names.
 
 pub mod agreement;
+pub mod agreement_text;
+pub mod agreement_use;
 pub mod application_step;
 pub mod attachment;
 pub mod attachment_upload;

@@ -25,6 +25,8 @@ pub struct Model {
     pub workflow_version: String,
     /// Days for requests in flight after the close.
     pub run_off_days: i32,
+    /// Counts its changes.
+    pub version: i64,
 }
 
 impl std::fmt::Debug for Model {

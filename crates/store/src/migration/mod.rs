@@ -20,6 +20,7 @@ mod m0009_attachments;
 mod m0010_code_applications;
 mod m0011_issuance_jobs;
 mod m0012_service_documents;
+mod m0013_agreements;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_code_applications::Migration),
             Box::new(m0011_issuance_jobs::Migration),
             Box::new(m0012_service_documents::Migration),
+            Box::new(m0013_agreements::Migration),
         ]
     }
 }
@@ -50,7 +52,8 @@ impl MigratorTrait for Migrator {
 pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
 
 /// The only tables a server ever deletes rows from.
-pub(crate) const DELETED_FROM: [&str; 10] = [
+pub(crate) const DELETED_FROM: [&str; 11] = [
+    "agreement_use",
     "attachment",
     "attachment_upload",
     "attachment_use",

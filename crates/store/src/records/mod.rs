@@ -12,8 +12,9 @@ use crate::entity::enrollment_record;
 use crate::{ActContext, Store, StoreError};
 
 pub use events::{EventReport, EventRow};
+use rows::find;
 pub(crate) use rows::find_locked;
-use rows::{find, read_row};
+pub(crate) use rows::read_row;
 
 /// An enrollment record as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -105,7 +105,7 @@ pub(super) async fn replace_all(
     }
 }
 
-pub(super) fn read_row(row: enrollment_record::Model) -> Result<StoredRecord, StoreError> {
+pub(crate) fn read_row(row: enrollment_record::Model) -> Result<StoredRecord, StoreError> {
     let json: RecordJson = from_json(&row.content, "enrollment_record.content")?;
     Ok(StoredRecord {
         id: row.id,

@@ -1,5 +1,6 @@
 //! Institutions, experts, callers and their client certificates.
 
+mod agreements;
 mod callers;
 mod documents;
 mod experts;
@@ -20,6 +21,11 @@ use crate::snapshot::CertificateEntry;
 use crate::tx::{Done, Within, Work};
 use crate::{ActContext, Claimed, Store, StoreError};
 
+pub(crate) use agreements::read_call;
+pub use agreements::{
+    AgreementFilter, AgreementStep, AgreementText, StoredAgreement, StoredCall, agreement_name,
+    call_name,
+};
 pub(crate) use callers::read_caller;
 pub use documents::{NewServiceDocument, StoredServiceDocument};
 pub(crate) use institutions::read_institution;
@@ -108,6 +114,8 @@ pub enum RegistryChange {
     Outdated,
     /// Two client certificates are active already.
     TooMany,
+    /// Its state, which is told, does not allow the act.
+    NotAllowed(String),
     /// It names an institution that is not registered.
     UnknownInstitution,
 }

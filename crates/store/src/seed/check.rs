@@ -2,15 +2,18 @@
 
 use std::collections::HashSet;
 
+use gavah_domain::agreement::{AgreementField, AgreementPurpose, AgreementState};
 use gavah_domain::attachment::AttachmentKind;
+use gavah_domain::caller::CallerId;
 use gavah_domain::certificate::{Purpose, RequestType};
-use gavah_domain::institution::InstitutionType;
-use gavah_domain::service::{AgreementState, PaymentPosition, ServiceCallState, ServiceKind};
+use gavah_domain::institution::{InstitutionCode, InstitutionType};
+use gavah_domain::service::{PaymentPosition, ServiceCallState, ServiceKind};
 use gavah_domain::validity::{DocumentKind, UniquePart};
-use gavah_domain::{JalaliDate, MoneyUnit, TermId, TermKind};
+use gavah_domain::{JalaliDate, LegalEntityId, MoneyUnit, TermId, TermKind};
 
 use super::{
-    AgreementSeed, CallSeed, Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowSeed,
+    AgreementSeed, AgreementTextSeed, CallSeed, Seed, SeedError, TariffRowSeed, TariffSeed,
+    TermSeed, WorkflowSeed,
 };
 
 /// Most rows of one tariff table.
@@ -52,6 +55,9 @@ impl Seed {
         for (index, agreement) in self.agreement.iter().enumerate() {
             check_agreement(agreement, &format!("agreement[{index}]"), &mut wrong);
         }
+        for (index, text) in self.agreement_text.iter().enumerate() {
+            check_text(text, &format!("agreement_text[{index}]"), &mut wrong);
+        }
         for (index, tariff) in self.tariff.iter().enumerate() {
             check_tariff(tariff, &format!("tariff[{index}]"), &mut wrong);
         }
@@ -87,6 +93,10 @@ impl Seed {
             for consumer in &agreement.consumers {
                 once("agreement", index, format!("{}/{consumer}", agreement.id));
             }
+        }
+        for (index, text) in self.agreement_text.iter().enumerate() {
+            let key = format!("{} {}", text.service, text.version);
+            once("agreement_text", index, key);
         }
         for (index, tariff) in self.tariff.iter().enumerate() {
             once("tariff", index, tariff.year.to_string());
@@ -187,14 +197,42 @@ fn check_agreement(agreement: &AgreementSeed, at: &str, wrong: &mut Wrong) {
     wrong.unless(!agreement.id.is_empty(), || format!("{at}.id"));
     let state = agreement.state.parse::<AgreementState>();
     wrong.unless(state.is_ok(), || format!("{at}.state"));
-    let named = |consumer: &String| {
-        ["institutions/", "callers/"]
-            .iter()
-            .any(|prefix| matches!(consumer.strip_prefix(prefix), Some(id) if !id.is_empty()))
+    let named = |consumer: &String| match consumer.split_once('/') {
+        Some(("institutions", code)) => InstitutionCode::parse(code).is_ok(),
+        Some(("callers", id)) => CallerId::parse(id).is_ok(),
+        Some(("agencies", id)) => LegalEntityId::parse(id).is_ok() && agreement.through.is_some(),
+        _ => false,
     };
     wrong.unless(agreement.consumers.iter().all(named), || {
         format!("{at}.consumers")
     });
+    let agencies = |consumer: &String| consumer.starts_with("agencies/");
+    let through = agreement.through.as_deref().is_none_or(|caller| {
+        CallerId::parse(caller).is_ok() && agreement.consumers.iter().all(agencies)
+    });
+    wrong.unless(through, || format!("{at}.through"));
+    let mut purposes = agreement.purposes.iter();
+    let known = purposes.all(|purpose| purpose.parse::<AgreementPurpose>().is_ok());
+    wrong.unless(known, || format!("{at}.purposes"));
+    let mut fields = agreement.fields.iter();
+    let known = fields.all(|field| field.parse::<AgreementField>().is_ok());
+    wrong.unless(known, || format!("{at}.fields"));
+    wrong.unless(agreement.daily_calls != Some(0), || {
+        format!("{at}.daily_calls")
+    });
+    wrong.unless(agreement.burst != Some(0), || format!("{at}.burst"));
+}
+
+fn check_text(text: &AgreementTextSeed, at: &str, wrong: &mut Wrong) {
+    let service = text.service.parse::<ServiceKind>();
+    wrong.unless(service.is_ok(), || format!("{at}.service"));
+    wrong.unless(text.version > 0, || format!("{at}.version"));
+    let edited = JalaliDate::parse(&text.edit_date);
+    wrong.unless(edited.is_ok(), || format!("{at}.edit_date"));
+    wrong.unless(!text.title_fa.is_empty(), || format!("{at}.title_fa"));
+    let mut clauses = text.clause.iter();
+    let whole = clauses.all(|clause| !clause.heading_fa.is_empty() && !clause.text_fa.is_empty());
+    wrong.unless(whole && !text.clause.is_empty(), || format!("{at}.clause"));
 }
 
 fn check_tariff(tariff: &TariffSeed, at: &str, wrong: &mut Wrong) {

@@ -1,7 +1,9 @@
 //! Loading a seed.
 
 use gavah_domain::JalaliDate;
+use gavah_domain::agreement::{AgreementEnd, AgreementState};
 use gavah_domain::document::DocumentState;
+use jiff::Timestamp;
 use sea_orm::Iterable;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -11,10 +13,13 @@ use sea_orm::{
 
 use super::check::TARIFF_ROWS_MAX;
 use super::{
-    AgreementSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+    AgreementSeed, AgreementTextSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed,
+    WorkflowRules, WorkflowSeed,
 };
 use crate::content::{from_json, to_json};
-use crate::entity::{agreement, service_call, tariff_row, tariff_year, term, workflow_version};
+use crate::entity::{
+    agreement, agreement_text, service_call, tariff_row, tariff_year, term, workflow_version,
+};
 use crate::registry::bump;
 use crate::tx::Done;
 use crate::{Act, ActContext, Store, StoreError};
@@ -46,7 +51,10 @@ impl Store {
                     if workflow.one(tx).await?.is_none() {
                         return Err(unknown(format!("call[{index}].workflow")));
                     }
-                    put(tx, call_row(call)?).await?;
+                    let stored = service_call::Entity::find_by_id(call.id.as_str());
+                    let stored = stored.one(tx).await?;
+                    let version = stored.map_or(1, |stored| stored.version + 1);
+                    put(tx, call_row(call, version)?).await?;
                 }
                 for (index, agreement) in seed.agreement.iter().enumerate() {
                     let call = service_call::Entity::find_by_id(agreement.call.as_str());
@@ -54,7 +62,16 @@ impl Store {
                         return Err(unknown(format!("agreement[{index}].call")));
                     }
                     for consumer in &agreement.consumers {
-                        put(tx, agreement_row(agreement, consumer)?).await?;
+                        if !put_agreement(tx, agreement, consumer, context.now).await? {
+                            return Err(unknown(format!("agreement[{index}] has ended")));
+                        }
+                    }
+                }
+                for (index, text) in seed.agreement_text.iter().enumerate() {
+                    if !publish_text(tx, text).await? {
+                        return Err(unknown(format!(
+                            "agreement_text[{index}] is published with another text"
+                        )));
                     }
                 }
                 for tariff in &seed.tariff {
@@ -140,7 +157,7 @@ fn workflow_row(workflow: &WorkflowSeed) -> Result<workflow_version::ActiveModel
     })
 }
 
-fn call_row(call: &CallSeed) -> Result<service_call::ActiveModel, StoreError> {
+fn call_row(call: &CallSeed, version: i64) -> Result<service_call::ActiveModel, StoreError> {
     let closes = call.closes.as_deref().map(day).transpose()?;
     Ok(service_call::ActiveModel {
         id: Set(call.id.clone()),
@@ -152,20 +169,69 @@ fn call_row(call: &CallSeed) -> Result<service_call::ActiveModel, StoreError> {
         document_kinds: Set(to_json(&call.document_kinds)?),
         workflow_version: Set(call.workflow.clone()),
         run_off_days: Set(i32::from(call.run_off_days)),
+        version: Set(version),
     })
 }
 
-fn agreement_row(
-    agreement: &AgreementSeed,
+/// Puts an agreement as it is in the seed; `false` when it has ended, which is for good.
+async fn put_agreement(
+    tx: &DatabaseTransaction,
+    seed: &AgreementSeed,
     consumer: &str,
-) -> Result<agreement::ActiveModel, StoreError> {
-    Ok(agreement::ActiveModel {
-        id: Set(format!("{}/{consumer}", agreement.id)),
-        call_id: Set(agreement.call.clone()),
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let id = format!("{}/{consumer}", seed.id);
+    let stored = agreement::Entity::find_by_id(id.as_str()).one(tx).await?;
+    let ended = AgreementState::Terminated.as_str();
+    if stored.as_ref().is_some_and(|stored| stored.state == ended) && seed.state != ended {
+        return Ok(false);
+    }
+    let now = now.as_microsecond();
+    let by_provider = AgreementEnd::ByProvider.as_str();
+    let accepted = stored.as_ref();
+    let row = agreement::ActiveModel {
+        id: Set(id),
+        call_id: Set(seed.call.clone()),
         consumer: Set(consumer.to_owned()),
-        state: Set(agreement.state.clone()),
-        purposes: Set(to_json(&agreement.purposes)?),
-    })
+        state: Set(seed.state.clone()),
+        purposes: Set(to_json(&seed.purposes)?),
+        through: Set(seed.through.clone()),
+        end_reason: Set((seed.state == ended).then(|| by_provider.to_owned())),
+        fields: Set(to_json(&seed.fields)?),
+        daily_calls: Set(seed.daily_calls.map(i64::from)),
+        burst: Set(seed.burst.map(i64::from)),
+        text_version: Set(accepted.map_or(0, |stored| stored.text_version)),
+        accepted_by: Set(accepted.map_or_else(String::new, |stored| stored.accepted_by.clone())),
+        accept_time: Set(accepted.and_then(|stored| stored.accept_time)),
+        create_time: Set(accepted.map_or(now, |stored| stored.create_time)),
+        update_time: Set(now),
+        version: Set(accepted.map_or(1, |stored| stored.version + 1)),
+    };
+    put(tx, row).await?;
+    Ok(true)
+}
+
+/// Publishes a version of a text. It never changes from then on, because it was agreed on; `false` when it would.
+async fn publish_text(
+    tx: &DatabaseTransaction,
+    new: &AgreementTextSeed,
+) -> Result<bool, StoreError> {
+    let row = agreement_text::Model {
+        service: new.service.clone(),
+        version: new.version,
+        edit_date: day(&new.edit_date)?.as_i32(),
+        title_fa: new.title_fa.clone(),
+        parent_fa: new.parent_fa.clone(),
+        clauses: to_json(&new.clause)?,
+    };
+    let key = (new.service.clone(), new.version);
+    match agreement_text::Entity::find_by_id(key).one(tx).await? {
+        Some(published) => Ok(published == row),
+        None => {
+            put(tx, row.into_active_model().reset_all()).await?;
+            Ok(true)
+        }
+    }
 }
 
 async fn put_tariff(tx: &DatabaseTransaction, tariff: &TariffSeed) -> Result<(), StoreError> {

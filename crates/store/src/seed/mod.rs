@@ -6,6 +6,7 @@ mod load;
 
 use std::collections::BTreeMap;
 
+use gavah_domain::agreement::{AgreementField, AgreementPurpose, AgreementState};
 use gavah_domain::service::{RequiredAttachment, ServiceKind, WorkflowVersion};
 use gavah_domain::validity::{CodeRules, PriorLevels};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Seed {
     /// Agreements.
     #[serde(default)]
     pub agreement: Vec<AgreementSeed>,
+    /// Texts of the service-level agreements.
+    #[serde(default)]
+    pub agreement_text: Vec<AgreementTextSeed>,
     /// Tariff tables.
     #[serde(default)]
     pub tariff: Vec<TariffSeed>,
@@ -241,13 +245,82 @@ pub struct AgreementSeed {
     pub id: String,
     /// The call.
     pub call: String,
-    /// Consumers, `institutions/{code}` or `callers/{id}`.
+    /// Consumers, `institutions/{code}`, `callers/{id}` or `agencies/{national_id}`.
     pub consumers: Vec<String>,
+    /// Id of the national hub's caller through which agencies call.
+    #[serde(default)]
+    pub through: Option<String>,
     /// REQUESTED, ACTIVE, SUSPENDED or TERMINATED.
     pub state: String,
-    /// Purposes.
-    #[serde(default)]
+    /// ISSUE, VALIDATE, MATCH, INQUIRE; all but INQUIRE when left out.
+    #[serde(default = "usual_purposes")]
     pub purposes: Vec<String>,
+    /// DOCUMENT, INSTITUTION, PROGRAM, NAME, RESOURCE, ENROLLMENT; all but ENROLLMENT when left out.
+    #[serde(default = "usual_fields")]
+    pub fields: Vec<String>,
+    /// Most calls on a day in Tehran; no bound when left out.
+    #[serde(default)]
+    pub daily_calls: Option<u32>,
+    /// Most calls in a second through one node; no bound when left out.
+    #[serde(default)]
+    pub burst: Option<u32>,
+}
+
+/// An active agreement of nobody, with the usual purposes and fields.
+impl Default for AgreementSeed {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            call: String::new(),
+            consumers: Vec::new(),
+            through: None,
+            state: AgreementState::Active.as_str().to_owned(),
+            purposes: usual_purposes(),
+            fields: usual_fields(),
+            daily_calls: None,
+            burst: None,
+        }
+    }
+}
+
+fn usual_purposes() -> Vec<String> {
+    use AgreementPurpose::{Issue, Match, Validate};
+    let usual = [Issue, Validate, Match];
+    usual.map(|purpose| purpose.as_str().to_owned()).to_vec()
+}
+
+fn usual_fields() -> Vec<String> {
+    let usual = AgreementField::ALL.iter();
+    let usual = usual.filter(|field| **field != AgreementField::Enrollment);
+    usual.map(|field| field.as_str().to_owned()).collect()
+}
+
+/// A version of the text of a service-level agreement. It never changes once it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementTextSeed {
+    /// Service.
+    pub service: String,
+    /// Version, from 1.
+    pub version: i32,
+    /// Jalali day on which it was last edited.
+    pub edit_date: String,
+    /// Persian title.
+    pub title_fa: String,
+    /// Persian title of the document it stands under.
+    pub parent_fa: String,
+    /// The clauses, in the order of the text; the first is clause 1.
+    pub clause: Vec<Clause>,
+}
+
+/// A clause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clause {
+    /// Persian heading.
+    pub heading_fa: String,
+    /// Persian text.
+    pub text_fa: String,
 }
 
 /// A tariff table.

@@ -29,6 +29,13 @@ pub const EXPERT: &str = "E1";
 /// The inactive expert of [`UNIVERSITY`].
 pub const INACTIVE_EXPERT: &str = "E2";
 
+/// The agreement of the national hub.
+pub const HUB_AGREEMENT: &str = "hub";
+/// The agreement of [`AGENCY`], which calls through the national hub.
+pub const AGENCY_AGREEMENT: &str = "agency";
+/// A synthetic agency's national id.
+pub const AGENCY: &str = "14099999990";
+
 /// The service call for validity codes.
 pub const CODE_CALL: &str = "codes";
 /// The service call for enrollment certificates.
@@ -208,8 +215,18 @@ pub fn seed(today: JalaliDate) -> Seed {
         id: id.to_owned(),
         call: call.to_owned(),
         consumers,
-        state: "ACTIVE".to_owned(),
-        purposes: Vec::new(),
+        ..AgreementSeed::default()
+    };
+    let of_the_hub = |id: &str, consumer: String| AgreementSeed {
+        purposes: vec![
+            "VALIDATE".to_owned(),
+            "MATCH".to_owned(),
+            "INQUIRE".to_owned(),
+        ],
+        fields: ["DOCUMENT", "INSTITUTION", "PROGRAM", "NAME", "ENROLLMENT"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..agreement(id, CODE_CALL, vec![consumer])
     };
     let universities = CallerKind::ALL.iter().filter_map(|kind| kind.institution());
     Seed {
@@ -245,7 +262,13 @@ pub fn seed(today: JalaliDate) -> Seed {
                 CERTIFICATE_CALL,
                 vec![format!("callers/{}", CallerKind::Window.id())],
             ),
+            of_the_hub(HUB_AGREEMENT, format!("callers/{}", CallerKind::Hub.id())),
+            AgreementSeed {
+                through: Some(CallerKind::Hub.id().to_owned()),
+                ..of_the_hub(AGENCY_AGREEMENT, format!("agencies/{AGENCY}"))
+            },
         ],
+        agreement_text: fixtures::source_texts(),
         tariff: vec![TariffSeed {
             year,
             legal_reference: "synthetic law".to_owned(),

@@ -1,7 +1,8 @@
 //! Reference data from a file.
 
+use gavah_domain::agreement::AgreementState;
 use gavah_domain::institution::InstitutionType;
-use gavah_domain::service::{AgreementState, ServiceCallState, ServiceKind};
+use gavah_domain::service::{ServiceCallState, ServiceKind};
 use gavah_domain::tariff::{QuoteBasis, quote};
 use gavah_domain::validity::DocumentKind;
 use gavah_domain::{JalaliDate, Money, MoneyUnit};

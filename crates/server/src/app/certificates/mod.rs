@@ -104,6 +104,7 @@ async fn apply_to_the_end(
 
 /// The rules that an application runs under.
 fn rules<'a>(
+    app: &App,
     call: &'a Acting,
     asked: &ApplicationContent,
     now: Timestamp,
@@ -117,7 +118,7 @@ fn rules<'a>(
         ServiceKind::EnrollmentCertificate,
         asked.request_type.as_str(),
     );
-    terms(call, service, kind, institution, now)
+    terms(app, call, service, kind, institution, now)
 }
 
 async fn begin(
@@ -144,7 +145,7 @@ async fn begin(
     };
     let Terms {
         workflow, quote, ..
-    } = rules(call, &asked, now)?;
+    } = rules(app, call, &asked, now)?;
     workflow.id.clone_into(&mut asked.workflow_version);
     may_attach(app, call, &asked.attachments, &[]).await?;
     if !input.draft {

@@ -432,7 +432,7 @@ async fn plan(
     }
     match deed.action {
         ApplicationAction::Submit => {
-            let quote = rules(call, &content, now)?.quote;
+            let quote = rules(app, call, &content, now)?.quote;
             content.quote.get_or_insert(quote);
             let source = source(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;

@@ -1,8 +1,11 @@
 //! Institutions, experts and callers: replies.
 
 use gavah_api::v1 as pb;
+use gavah_domain::agreement::Agreement;
 use gavah_domain::institution::InstitutionCode;
-use gavah_store::{CertificateEntry, StoredCaller, StoredExpert, StoredInstitution};
+use gavah_store::{
+    CertificateEntry, StoredCaller, StoredExpert, StoredInstitution, agreement_name,
+};
 use jiff::Timestamp;
 
 use crate::convert::enums::to_pb;
@@ -109,5 +112,21 @@ pub fn who_am_i(
         certificate_expire_time: Some(instant_to_pb(certificate.not_after)),
         certificate_days_to_expiry: i32::try_from(left.div_euclid(DAY)).unwrap_or(i32::MAX),
         callable_methods,
+        agreement_quotas: Vec::new(),
+    }
+}
+
+/// The contract's form of what is left of an agreement today; nothing without a bound.
+#[must_use]
+pub fn quota_to_pb((agreement, left): (&Agreement, Option<i64>)) -> pb::AgreementQuota {
+    let bound = |bound: Option<u32>| {
+        let bound = bound.map(|bound| i32::try_from(bound).unwrap_or(i32::MAX));
+        bound.unwrap_or_default()
+    };
+    pb::AgreementQuota {
+        agreement: agreement_name(&agreement.id),
+        daily_calls: bound(agreement.daily_calls),
+        remaining_calls: left.unwrap_or_default(),
+        burst: bound(agreement.burst),
     }
 }

@@ -1,0 +1,268 @@
+//! How often agreements may be used: calls a day, counted by all nodes together, and calls a second, on each node.
+//!
+//! As with budgets no call waits for a write: calls are counted on the node and told to the store every second, so
+//! together the nodes can overdraw a day by what they let through in that second.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use gavah_domain::agreement::Agreement;
+use gavah_domain::{JalaliDate, Reason};
+use gavah_store::{AgreementUse, JOB_METHOD, StoreError, agreement_name};
+use governor::clock::Clock as _;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
+
+use super::App;
+use crate::call::Acting;
+use crate::error::{AppError, Refusal};
+
+/// Calls that were refused for a quota, by limit.
+pub const QUOTAS_EXCEEDED: &str = "gavah_quotas_exceeded_total";
+
+/// Days for which the use of agreements is kept.
+const KEPT_DAYS: i64 = 400;
+
+/// The method whose rows are acts of their own.
+const STREAM_ISSUE: &str = "/gavah.v1.ValidityCodeService/StreamIssueValidityCodes";
+
+const DAILY: &str = "daily_calls";
+const BURST: &str = "burst";
+
+/// As how many calls something counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// A call of its own, with so many questions; at least one.
+    Call(u32),
+    /// So many rows of a stream or of a job, whose pace the service itself sets: they count for the day, and not as a burst.
+    Rows(u32),
+}
+
+impl Counted {
+    const fn calls(self) -> u32 {
+        match self {
+            Self::Call(0) => 1,
+            Self::Call(calls) | Self::Rows(calls) => calls,
+        }
+    }
+
+    /// One act by the method that asked for it.
+    pub(super) fn one(call: &Acting) -> Self {
+        match call.method {
+            STREAM_ISSUE | JOB_METHOD => Self::Rows(1),
+            _ => Self::Call(1),
+        }
+    }
+}
+
+/// The use of all agreements.
+#[derive(Debug, Default)]
+pub struct Quotas(RwLock<HashMap<String, Arc<Use>>>);
+
+#[derive(Debug, Default)]
+struct Use {
+    today: Mutex<Today>,
+    burst: Mutex<Option<(u32, Arc<DefaultDirectRateLimiter>)>>,
+}
+
+#[derive(Debug, Default)]
+struct Today {
+    day: i32,
+    /// As the store last told, of all nodes.
+    stored: i64,
+    /// What the store does not know of yet.
+    fresh: i64,
+}
+
+impl Today {
+    /// A new day begins with nothing used.
+    fn begin(&mut self, day: i32) {
+        if self.day != day {
+            *self = Self {
+                day,
+                ..Self::default()
+            };
+        }
+    }
+
+    const fn calls(&self) -> i64 {
+        self.stored + self.fresh
+    }
+}
+
+impl Quotas {
+    /// Counts a call of all these agreements, or of none of them.
+    ///
+    /// # Errors
+    ///
+    /// DAILY_QUOTA until the next day in Tehran, BURST for as long as it takes.
+    pub fn take<'a>(
+        &self,
+        call: &Acting,
+        agreements: impl Iterator<Item = &'a Agreement> + Clone,
+        counted: Counted,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let day = JalaliDate::of(now).as_i32();
+        let calls = i64::from(counted.calls());
+        let mut fewest_left = None;
+        for agreement in agreements.clone() {
+            let used = self.of(&agreement.id);
+            if let Some(left) = left(agreement, used.calls(day)) {
+                if left < calls {
+                    return Err(daily(agreement, now));
+                }
+                let left = left - calls;
+                fewest_left = Some(fewest_left.map_or(left, |fewest: i64| fewest.min(left)));
+            }
+            if matches!(counted, Counted::Call(_))
+                && let Some(limiter) = agreement.burst.and_then(|burst| used.limiter(burst))
+                && let Err(until) = limiter.check()
+            {
+                let wait = until.wait_time_from(limiter.clock().now());
+                return Err(exceeded(agreement, Reason::Burst, BURST, wait));
+            }
+        }
+        for agreement in agreements {
+            let used = self.of(&agreement.id);
+            let mut today = used.today();
+            today.begin(day);
+            today.fresh += calls;
+        }
+        if let Some(left) = fewest_left {
+            call.slot.left(left);
+        }
+        Ok(())
+    }
+
+    /// How many calls of an agreement are left today; `None` without a bound.
+    #[must_use]
+    pub fn left(&self, agreement: &Agreement, now: Timestamp) -> Option<i64> {
+        left(
+            agreement,
+            self.of(&agreement.id).calls(JalaliDate::of(now).as_i32()),
+        )
+    }
+
+    /// Tells the store of the calls, and learns what all nodes counted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; what was counted is told the next time then.
+    pub async fn settle(&self, app: &App) -> Result<(), StoreError> {
+        let uses = self.take_fresh();
+        if !uses.is_empty()
+            && let Err(error) = app.store.use_agreements(&uses).await
+        {
+            for used in uses {
+                let own = self.of(&used.agreement_id);
+                let mut today = own.today();
+                if today.day == used.day {
+                    today.stored -= used.calls;
+                    today.fresh += used.calls;
+                }
+            }
+            return Err(error);
+        }
+        let day = JalaliDate::of(app.clock.now()).as_i32();
+        for used in app.store.agreements_used_on(day).await? {
+            let own = self.of(&used.agreement_id);
+            let mut today = own.today();
+            today.begin(day);
+            today.stored = used.calls;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was used long ago.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn forget(&self, app: &App) -> Result<(), StoreError> {
+        let first = JalaliDate::of(app.clock.now()).plus_days(-KEPT_DAYS);
+        app.store.forget_agreement_use_before(first.as_i32()).await
+    }
+
+    fn take_fresh(&self) -> Vec<AgreementUse> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let taken = all.iter().filter_map(|(agreement_id, used)| {
+            let mut today = used.today();
+            let calls = std::mem::take(&mut today.fresh);
+            // Until the store tells again.
+            today.stored += calls;
+            (calls > 0).then(|| AgreementUse {
+                agreement_id: agreement_id.clone(),
+                day: today.day,
+                calls,
+            })
+        });
+        taken.collect()
+    }
+
+    fn of(&self, agreement_id: &str) -> Arc<Use> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(used) = known.get(agreement_id) {
+            return Arc::clone(used);
+        }
+        drop(known);
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(agreement_id.to_owned()).or_default())
+    }
+}
+
+impl Use {
+    fn today(&self) -> MutexGuard<'_, Today> {
+        self.today.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self, day: i32) -> i64 {
+        let mut today = self.today();
+        today.begin(day);
+        today.calls()
+    }
+
+    /// The limiter of so many calls a second; a new one when the agreement's number has changed.
+    fn limiter(&self, burst: u32) -> Option<Arc<DefaultDirectRateLimiter>> {
+        let burst = NonZeroU32::new(burst)?;
+        let mut held = self.burst.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some((known, limiter)) if *known == burst.get() => Some(Arc::clone(limiter)),
+            _ => {
+                let limiter = Arc::new(RateLimiter::direct(Quota::per_second(burst)));
+                *held = Some((burst.get(), Arc::clone(&limiter)));
+                Some(limiter)
+            }
+        }
+    }
+}
+
+fn left(agreement: &Agreement, used: i64) -> Option<i64> {
+    let most = agreement.daily_calls?;
+    Some((i64::from(most) - used).max(0))
+}
+
+fn daily(agreement: &Agreement, now: Timestamp) -> AppError {
+    let end = JalaliDate::of(now).end_exclusive();
+    let wait = end.as_microsecond() - now.as_microsecond();
+    let wait = Duration::from_micros(u64::try_from(wait).unwrap_or_default());
+    exceeded(agreement, Reason::DailyQuota, DAILY, wait)
+}
+
+fn exceeded(
+    agreement: &Agreement,
+    reason: Reason,
+    limit: &'static str,
+    wait: Duration,
+) -> AppError {
+    metrics::counter!(QUOTAS_EXCEEDED, "limit" => limit).increment(1);
+    let name = agreement_name(&agreement.id);
+    let mut refusal = Refusal::new(reason)
+        .with("limit", limit)
+        .with("agreement", name.clone());
+    refusal.retry_after = Some(wait);
+    refusal.quota = Some(name);
+    refusal.into()
+}

@@ -286,6 +286,8 @@ async fn a_call_whose_time_is_over_closes_by_itself(world: &mut World) {
     .await;
     // It keeps the instant that was announced.
     assert_eq!(closed.close_time, call.close_time);
+    let listed = organization.list_service_calls(pb::ListServiceCallsRequest {});
+    assert!(listed.await.unwrap().service_calls.contains(&closed));
     let mut raw = Raw::to(world).await;
     let acts = "SELECT count(*) FROM audit_entry WHERE resource = 'serviceCalls/short' \
                 AND action = 'CLOSE' AND actor = 'service/calls'";

@@ -50,7 +50,7 @@ class Caller:
         """Names of all services."""
         return sorted(self.database.get_services())
 
-    def call(self, service, method, request, traceparent):
+    def call(self, service, method, request, traceparent, on_behalf=()):
         """The answer to a call as a dictionary, with the names of the contract."""
         method = self.pool.FindServiceByName(service).methods_by_name[method]
         request_class = message_factory.GetMessageClass(method.input_type)
@@ -62,9 +62,8 @@ class Caller:
         )
         message = json_format.ParseDict(request, request_class())
         try:
-            answer, call = stub.with_call(
-                message, timeout=DEADLINE_SECONDS, metadata=((TRACEPARENT, traceparent),)
-            )
+            metadata = ((TRACEPARENT, traceparent), *on_behalf)
+            answer, call = stub.with_call(message, timeout=DEADLINE_SECONDS, metadata=metadata)
         except grpc.RpcError as error:
             return {"refused": refusal(error)}
         told = json_format.MessageToDict(answer, preserving_proto_field_name=True)
@@ -130,7 +129,8 @@ def main():
         "services": hub.services(),
     }
     code = told["issued"].get("answer", {}).get("validity_code", {}).get("code", "")
-    told["validated"] = hub.call(validation, "ValidateCode", {"code": code}, traceparents["validated"])
+    on_behalf = tuple(plan["on_behalf"].items())
+    told["validated"] = hub.call(validation, "ValidateCode", {"code": code}, traceparents["validated"], on_behalf)
 
     # Nobody at all: the connection itself is refused, reflection included.
     try:

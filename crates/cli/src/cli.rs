@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    attachment, audit, bench, caller, certificate, changes, check_config, code, guide, incident,
-    issuance, keys, migrate, pki, record, seed, serve, service_document, whoami,
+    agreement, attachment, audit, bench, call, caller, certificate, changes, check_config, code,
+    guide, incident, inquiry, issuance, keys, migrate, pki, record, seed, serve, service_document,
+    whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -78,6 +79,15 @@ enum Task {
     /// What has happened to what you may see
     #[command(subcommand)]
     Changes(changes::ChangesCommand),
+    /// Service calls (فراخوان): when, to whom and by which workflow a service is offered
+    #[command(subcommand)]
+    Call(call::CallCommand),
+    /// Agreements (توافق‌نامه): who may use a service, for what and how often
+    #[command(subcommand)]
+    Agreement(agreement::AgreementCommand),
+    /// What is on record of a person
+    #[command(subcommand)]
+    Inquiry(inquiry::InquiryCommand),
     /// Pausing the issuing of documents
     #[command(subcommand)]
     Issuance(issuance::IssuanceCommand),
@@ -126,6 +136,9 @@ impl Task {
             Self::Attachment(command) => attachment::run(&command, output).await,
             Self::Record(command) => record::run(&command, output).await,
             Self::Changes(command) => changes::run(&command, output).await,
+            Self::Call(command) => call::run(&command, output).await,
+            Self::Agreement(command) => agreement::run(&command, output).await,
+            Self::Inquiry(command) => inquiry::run(&command, output).await,
             Self::Issuance(command) => issuance::run(&command, output).await,
             Self::Incident(command) => incident::run(&command, output).await,
             Self::Audit(command) => audit::run(&command, output).await,

@@ -38,6 +38,12 @@ pub(crate) struct Connection {
     /// Seconds for connecting, and for each call with its repetitions
     #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// Ask on behalf of the agency with this national id; only the national hub
+    #[arg(long, value_name = "DIGITS", requires = "under_agreement")]
+    on_behalf_of: Option<String>,
+    /// The agency's agreement: agreements/{id}
+    #[arg(long, value_name = "NAME", requires = "on_behalf_of")]
+    under_agreement: Option<String>,
 }
 
 impl Connection {
@@ -51,6 +57,10 @@ impl Connection {
             retries: RETRIES,
         })
         .await?;
+        let client = match (&self.on_behalf_of, &self.under_agreement) {
+            (Some(agency), Some(agreement)) => client.on_behalf_of(agency, agreement)?,
+            _ => client,
+        };
         Ok(Session { client })
     }
 

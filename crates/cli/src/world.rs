@@ -44,6 +44,10 @@ pub(crate) const INELIGIBLE: &str = "demo-azad-university";
 pub(crate) const WINDOW: &str = "demo-window";
 /// The national information exchange hub.
 pub(crate) const HUB: &str = "demo-hub";
+/// Synthetic agencies that ask through the hub.
+pub(crate) const AGENCY: &str = "14099999990";
+/// One that may not ask often.
+pub(crate) const SMALL_AGENCY: &str = "14099999986";
 
 /// Institutions of all five eligible types and one ineligible: code, type, names.
 pub(crate) const INSTITUTIONS: [(&str, &str, &str, &str); 6] = [
@@ -380,6 +384,37 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
                 "demo-enrollment-certificate",
                 vec![format!("callers/{WINDOW}")],
             ),
+            AgreementSeed {
+                purposes: hub_purposes(),
+                fields: hub_fields(),
+                ..agreement(
+                    "demo-hub",
+                    "demo-validity-code",
+                    vec![format!("callers/{HUB}")],
+                )
+            },
+            AgreementSeed {
+                purposes: hub_purposes(),
+                fields: hub_fields(),
+                through: Some(HUB.to_owned()),
+                ..agreement(
+                    "demo-agency",
+                    "demo-validity-code",
+                    vec![format!("agencies/{AGENCY}")],
+                )
+            },
+            // Of this one the story uses up the day.
+            AgreementSeed {
+                purposes: hub_purposes(),
+                fields: vec!["DOCUMENT".to_owned()],
+                through: Some(HUB.to_owned()),
+                daily_calls: Some(2),
+                ..agreement(
+                    "demo-small-agency",
+                    "demo-validity-code",
+                    vec![format!("agencies/{SMALL_AGENCY}")],
+                )
+            },
         ],
         agreement_text: source_texts(),
         tariff: vec![TariffSeed {
@@ -427,6 +462,16 @@ pub(crate) fn current_term(today: JalaliDate) -> pb::Term {
         academic_year,
         kind: kind.into(),
     }
+}
+
+fn hub_purposes() -> Vec<String> {
+    let purposes = ["VALIDATE", "MATCH", "INQUIRE"];
+    purposes.map(str::to_owned).to_vec()
+}
+
+fn hub_fields() -> Vec<String> {
+    let fields = ["DOCUMENT", "INSTITUTION", "PROGRAM", "NAME", "ENROLLMENT"];
+    fields.map(str::to_owned).to_vec()
 }
 
 /// The texts of the two service-level agreements, as shipped.

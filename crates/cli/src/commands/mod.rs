@@ -1,9 +1,11 @@
 //! One module for each command.
 
+pub(crate) mod agreement;
 pub(crate) mod attachment;
 pub(crate) mod audit;
 mod batch;
 pub(crate) mod bench;
+pub(crate) mod call;
 pub(crate) mod caller;
 pub(crate) mod certificate;
 pub(crate) mod changes;
@@ -12,6 +14,7 @@ pub(crate) mod code;
 mod document;
 pub(crate) mod guide;
 pub(crate) mod incident;
+pub(crate) mod inquiry;
 pub(crate) mod issuance;
 pub(crate) mod keys;
 pub(crate) mod migrate;

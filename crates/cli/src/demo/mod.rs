@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::step::Step;
 use self::story::Told;
 use crate::output::Output;
-use crate::world::{Database, HUB, World};
+use crate::world::{AGENCY, Database, HUB, World};
 
 /// What the demo is run with.
 #[derive(Debug, clap::Args)]
@@ -117,13 +117,17 @@ fn closing(world: &World, port: u16, told: &Told, output: Output) -> String {
     let curl = format!(
         "buf curl --cacert {pki}/ca.pem --cert {pki}/{HUB}.pem --key {pki}/{HUB}.key \
          --protocol grpc --http2-prior-knowledge \
+         -H 'gavah-on-behalf-of: {AGENCY}' -H 'gavah-purpose: VALIDATE' \
+         -H 'gavah-agreement: agreements/demo-agency/agencies/{AGENCY}' \
          -d '{{\"code\": \"{}\"}}' \
          https://localhost:{port}/gavah.v1.ValidationService/ValidateCode",
         told.valid_code
     );
     match output {
         Output::Table => {
-            format!("The server goes on until Ctrl-C. Ask it yourself, as the hub:\n\n  {curl}\n\n")
+            format!(
+                "The server goes on until Ctrl-C. Ask it yourself, as the hub on behalf of an agency:\n\n  {curl}\n\n"
+            )
         }
         Output::Json => format!("{}\n", json!({ "try": curl })),
     }

@@ -6,7 +6,7 @@ use gavah_evidence::FileSigner;
 use serde_json::{Value, json};
 
 use crate::receiver::Receiver;
-use crate::site::{Connector, Engine, Site, callers};
+use crate::site::{AGENCY, Connector, Engine, Site, agency_agreement, callers};
 use crate::students::{EXPERT, Student, UNIVERSITY, issue_certificate, issue_code, push_records};
 use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
@@ -93,6 +93,10 @@ async fn buf_curl_with_reflection_alone_validates_a_code() {
         if let Some(caller) = caller {
             let (certificate, key) = connector.identity(caller);
             buf.arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+        for (name, value) in on_behalf() {
+            let value = value.as_str().unwrap();
+            buf.arg("--header").arg(format!("{name}: {value}"));
         }
         buf.arg("--data").arg(json!({"code": code}).to_string());
         buf.arg(format!(
@@ -207,6 +211,18 @@ async fn a_python_client_is_refused_and_served_under_its_own_trace() {
     assert!(validated.len() > 1, "{validated:?}");
 }
 
+/// What the hub says of the agency for which it validates.
+fn on_behalf() -> serde_json::Map<String, Value> {
+    [
+        ("gavah-on-behalf-of", AGENCY.to_owned()),
+        ("gavah-purpose", "VALIDATE".to_owned()),
+        ("gavah-agreement", agency_agreement()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.into()))
+    .into_iter()
+    .collect()
+}
+
 /// Runs the Python client for a new student.
 fn python(site: &Site, connector: &Connector, sent: &[(&str, Sent)]) -> Value {
     let student = Student::new();
@@ -221,6 +237,7 @@ fn python(site: &Site, connector: &Connector, sent: &[(&str, Sent)]) -> Value {
             "hub": connector.identity(callers::HUB),
         },
         "traceparents": Value::Object(traceparents.collect()),
+        "on_behalf": on_behalf(),
         "student": {
             "national_code": student.national_code,
             "student_number": student.student_number,

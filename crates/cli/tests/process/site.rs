@@ -32,6 +32,14 @@ pub(crate) mod callers {
     pub(crate) const HUB: &str = "hub";
 }
 
+/// A synthetic agency for which the hub asks.
+pub(crate) const AGENCY: &str = "14099999990";
+
+/// Name of its agreement.
+pub(crate) fn agency_agreement() -> String {
+    format!("agreements/agency/agencies/{AGENCY}")
+}
+
 /// The database under an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -281,7 +289,7 @@ impl Connector {
         retries: u32,
     ) -> Result<Client, ClientError> {
         let (certificate, key) = self.identity(caller);
-        Client::connect(&ClientConfig {
+        let client = Client::connect(&ClientConfig {
             endpoint: self.endpoint.clone(),
             server_ca: server_ca.to_owned(),
             certificate,
@@ -289,7 +297,11 @@ impl Connector {
             timeout: Duration::from_secs(50),
             retries,
         })
-        .await
+        .await?;
+        match caller {
+            callers::HUB => client.on_behalf_of(AGENCY, &agency_agreement()),
+            _ => Ok(client),
+        }
     }
 
     /// `localhost:PORT`
@@ -397,6 +409,21 @@ fn seed() -> String {
              eligible_types = [\"STATE\"]\ndocument_kinds = {kinds}\nworkflow = \"{id}-v1\"\nrun_off_days = 30\n\
              [[agreement]]\nid = \"{id}\"\ncall = \"{id}\"\nconsumers = {consumers}\nstate = \"ACTIVE\"",
             year - 1,
+        )
+        .unwrap();
+    }
+    for (id, consumer, through) in [
+        ("hub", format!("callers/{}", callers::HUB), String::new()),
+        (
+            "agency",
+            format!("agencies/{AGENCY}"),
+            format!("through = \"{}\"", callers::HUB),
+        ),
+    ] {
+        writeln!(
+            seed,
+            "[[agreement]]\nid = \"{id}\"\ncall = \"validity-code\"\nconsumers = [\"{consumer}\"]\n{through}\n\
+             state = \"ACTIVE\"",
         )
         .unwrap();
     }

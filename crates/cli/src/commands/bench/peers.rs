@@ -21,7 +21,7 @@ use super::site::Site;
 use crate::exit::Exit;
 use crate::output::{Output, note};
 use crate::problem::Problem;
-use crate::world::HUB;
+use crate::world::UNIVERSITY;
 
 /// Name in the report, program in the tools' folder, arguments.
 const PEERS: [(&str, &str, &[&str]); 3] = [
@@ -71,7 +71,7 @@ pub(super) async fn run(args: &PeersArgs, output: Output) -> Result<Exit, Proble
             Some(ours) => site.start(&names[index], &ours.service()).await?,
             None => start(&site, &tools, &protos, &codes, index - OURS.len()).await?,
         };
-        let config = site.client_config(HUB, server.port)?;
+        let config = site.client_config(UNIVERSITY, server.port)?;
         let side = Side {
             clients: connect(&config, plan.connections).await?,
             work: Arc::clone(&work),

@@ -8,7 +8,7 @@ use gavah_client::ClientConfig;
 
 use super::site::{Service, Site};
 use crate::problem::Problem;
-use crate::world::{HUB, UNIVERSITY, WINDOW};
+use crate::world::{UNIVERSITY, WINDOW};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,9 +86,8 @@ impl Scenario {
     /// Who asks.
     pub(super) fn caller(self) -> &'static str {
         match self {
-            Self::Issue | Self::StreamIssue | Self::Records => UNIVERSITY,
             Self::Certificate => WINDOW,
-            _ => HUB,
+            _ => UNIVERSITY,
         }
     }
 

@@ -20,7 +20,7 @@ use super::postgres::Postgres;
 use super::remote::ground;
 use crate::offline;
 use crate::problem::Problem;
-use crate::world::{Database, HUB, Identity, UNIVERSITY, WINDOW, World};
+use crate::world::{Database, Identity, UNIVERSITY, WINDOW, World};
 
 /// The institution that acts and its expert.
 const INSTITUTION: &str = "90001";
@@ -173,7 +173,6 @@ impl Site {
         let callers = [
             (UNIVERSITY, CallerClass::University, Some(code)),
             (WINDOW, CallerClass::SingleWindow, None),
-            (HUB, CallerClass::NationalHub, None),
         ];
         for (id, class, institution) in callers {
             let identity = self.world.identity(id).map_err(|error| told(&error))?;
@@ -225,13 +224,13 @@ impl Site {
     }
 
     async fn keep_answer(&self, port: u16) -> Result<(), Problem> {
-        let hub = Client::connect(&self.client_config(HUB, port)?).await?;
+        let asker = Client::connect(&self.client_config(UNIVERSITY, port)?).await?;
         let request = pb::ValidateCodeRequest {
             purpose: 0,
             code: self.codes.first().cloned().unwrap_or_default(),
             subject_claim: None,
         };
-        let answer = hub
+        let answer = asker
             .call(request, |channel, request| async move {
                 channel.validation().validate_code(request).await
             })

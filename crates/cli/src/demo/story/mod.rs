@@ -1,6 +1,7 @@
 //! The story: real callers over real mutual TLS, each answer held against what
 //! it must be.
 
+mod agreements;
 mod ask;
 mod class;
 mod issue;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use miette::{IntoDiagnostic, Result, miette};
 use serde_json::{Map, Value};
 
+use self::agreements::under_agreements;
 use self::ask::{doubtful_codes, refusals, revoke, validate};
 use self::class::{issue_class, watch};
 use self::issue::{issue_certificate, issue_codes, push_records};
@@ -106,6 +108,7 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
         tell,
     )
     .await?;
+    under_agreements(&callers, world, port, &first.code, tell).await?;
     reviewed(&callers, students, tell).await?;
     doubtful_codes(&callers.hub, &first.code, tell).await?;
     revoke(&callers, &second, tell).await?;

@@ -2,12 +2,14 @@
 
 use gavah_api::v1 as pb;
 use gavah_client::Client;
-use miette::Result;
+use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
 use super::{Callers, Tell, fields, must_grant, request_id};
 use crate::demo::step::{Asked, Step};
-use crate::world::{HUB, INELIGIBLE, INSTITUTIONS, ORGANIZATION, UNIVERSITY, WINDOW, World};
+use crate::world::{
+    AGENCY, HUB, INELIGIBLE, INSTITUTIONS, ORGANIZATION, UNIVERSITY, WINDOW, World,
+};
 
 /// The Organization registers institutions, experts and callers.
 pub(super) async fn register(world: &World, port: u16, tell: Tell<'_>) -> Result<Callers> {
@@ -57,6 +59,9 @@ pub(super) async fn register(world: &World, port: u16, tell: Tell<'_>) -> Result
     let ineligible = ineligible.await?;
     let window = register_caller(world, port, &organization, WINDOW, "SINGLE_WINDOW", "").await?;
     let hub = register_caller(world, port, &organization, HUB, "NATIONAL_HUB", "").await?;
+    let on_behalf = hub
+        .0
+        .on_behalf_of(AGENCY, &agreement("demo-agency", AGENCY));
     for (_, step) in [&university, &ineligible, &window, &hub] {
         tell(step)?;
     }
@@ -65,7 +70,7 @@ pub(super) async fn register(world: &World, port: u16, tell: Tell<'_>) -> Result
         university: university.0,
         ineligible: ineligible.0,
         window: window.0,
-        hub: hub.0,
+        hub: on_behalf.into_diagnostic()?,
     })
 }
 
@@ -126,6 +131,11 @@ async fn register_institutions(organization: &Client, tell: Tell<'_>) -> Result<
         tell(&asked.answered(&reply, fields(made)))?;
     }
     Ok(())
+}
+
+/// Name of an agency's agreement.
+pub(super) fn agreement(id: &str, agency: &str) -> String {
+    format!("agreements/{id}/agencies/{agency}")
 }
 
 async fn register_caller(

@@ -19,7 +19,7 @@ use crate::commands::bench::run::told;
 use crate::commands::bench::site::{Options, Service, Site};
 use crate::output::note;
 use crate::problem::Problem;
-use crate::world::HUB;
+use crate::world::UNIVERSITY;
 
 /// Codes in the small database.
 const SMALL: u64 = 10_000;
@@ -102,7 +102,7 @@ pub(super) async fn measure(context: &Context<'_>) -> Result<Row, Problem> {
     let open = async |index: usize| -> Result<(Side, Plan, Server), Problem> {
         let site: &Site = &sites[index];
         let server = site.start(names[index], &cold).await?;
-        let config = site.client_config(HUB, server.port)?;
+        let config = site.client_config(UNIVERSITY, server.port)?;
         let side = Side {
             clients: connect(&config, context.plan.connections).await?,
             work: Arc::clone(&works[index]),
@@ -158,7 +158,7 @@ pub(super) async fn memory(context: &Context<'_>) -> Result<Row, Problem> {
             ..Options::default()
         });
         let server = site.start("memory", &service).await?;
-        let config = site.client_config(HUB, server.port)?;
+        let config = site.client_config(UNIVERSITY, server.port)?;
         let clients = connect(&config, context.plan.connections).await?;
         let work = Arc::new(Work::new(Kind::Validate(Arc::clone(&codes))));
         let bounds = Bounds {

@@ -93,9 +93,10 @@ fn a_lock_held_longer_than_the_deadline_ends_the_call_whole(engine: Engine) {
             refused(answer, Code::DeadlineExceeded, "DEADLINE_PASSED");
         }
         // Readers do not wait for writers.
-        let hub = Wire::of(world, CallerKind::Hub).await;
+        let auditor = Wire::of(world, CallerKind::Auditor).await;
         let question = crate::messages::question("12345678901234567888");
-        hub.send("/gavah.v1.ValidationService/ValidateCode", &question)
+        auditor
+            .send("/gavah.v1.ValidationService/ValidateCode", &question)
             .await
             .unwrap();
         lock.release().await;

@@ -79,7 +79,8 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 24] = [
+    "agreement",
     "application_step",
     "attachment",
     "attachment_upload",
@@ -100,6 +101,7 @@ const TABLES: [&str; 22] = [
     "issuance_job_row",
     "issuance_pause",
     "request_claim",
+    "service_call",
     "service_document",
     "validity_code",
 ];

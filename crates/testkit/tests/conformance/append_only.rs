@@ -79,6 +79,7 @@ async fn the_server_may_delete_only_where_it_must(store: TestStore) {
     assert_eq!(
         tables,
         [
+            "agreement_use",
             "attachment",
             "attachment_upload",
             "attachment_use",

@@ -104,6 +104,7 @@ async fn a_university_registered_over_the_wire_issues_at_once(world: &mut World)
             let consumers = seed
                 .agreement
                 .iter_mut()
+                .filter(|agreement| agreement.through.is_none())
                 .map(|agreement| &mut agreement.consumers);
             consumers.for_each(|consumers| consumers.push("institutions/7001".to_owned()));
         })

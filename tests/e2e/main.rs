@@ -46,6 +46,7 @@ mod deadlines;
 mod documents;
 mod feed;
 mod fields;
+mod forwarded;
 mod harness;
 mod health;
 mod identity;

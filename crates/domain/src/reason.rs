@@ -149,6 +149,10 @@ reasons! {
             en: "client certificate is expired",
             fa: "مدت اعتبار گواهی دیجیتال سامانهٔ فراخواننده به پایان رسیده است",
             remedy: "Renew the certificate and have the new one registered.";
+        ForwardedIdentityUntrusted = "FORWARDED_IDENTITY_UNTRUSTED",
+            en: "forwarded client certificate is not trusted",
+            fa: "گواهی کارخواه که از راه واسط رسیده پذیرفتنی نیست",
+            remedy: "Send the header only through the forwarder that is pinned, with the certificate of a registered caller of the national hub.";
         CallerNotActive = "CALLER_NOT_ACTIVE",
             en: "caller is not active",
             fa: "دسترسی سامانهٔ فراخواننده فعال نیست",

@@ -82,6 +82,8 @@ pub struct TlsConfig {
     files: TlsFiles,
     /// `example.org` in `spiffe://example.org/caller/window`.
     pub trust_domain: String,
+    /// SHA-256 of the certificates of the forwarders that may bring the certificates of others, in lower-case hexadecimal.
+    pub forwarder_fingerprints: Vec<String>,
 }
 
 impl TlsConfig {

@@ -340,7 +340,8 @@ impl Server {
                 Arc::clone(&self.tls),
                 Arc::clone(&self.surroundings.clock),
                 draining.clone(),
-            ),
+            )
+            .trusting(self.config.tls.forwarder_fingerprints.clone()),
         );
         tonic::transport::Server::builder()
             .max_concurrent_streams(limits.max_concurrent_streams)

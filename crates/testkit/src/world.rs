@@ -205,6 +205,15 @@ impl World {
         self.nodes.len() - 1
     }
 
+    /// Starts a server in the place of the first, which was stopped, with the configuration as it is by now.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart_first(&mut self) {
+        let new = self.add_node().await;
+        self.nodes.swap(0, new);
+    }
+
     /// Where the first server takes calls.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -140,6 +140,19 @@ fn tls(section: &mut Section<'_, '_>) -> Result<TlsConfig, Reported> {
         "trust_domain",
         "the trust domain of the callers' certificates",
     );
+    let forwarders = section.take::<Vec<String>>("forwarder_fingerprints");
+    let forwarder_fingerprints = match forwarders? {
+        None => Vec::new(),
+        Some(Found { value, span }) => {
+            let digit = |byte: u8| matches!(byte, b'a'..=b'f' | b'0'..=b'9');
+            let digest = |text: &String| text.len() == 64 && text.bytes().all(digit);
+            if value.is_empty() || !value.iter().all(digest) {
+                let text = "must hold SHA-256 fingerprints of certificates, 64 lower-case hexadecimal digits each";
+                return Err(section.wrong("forwarder_fingerprints", span, text));
+            }
+            value
+        }
+    };
     let Found {
         value: trust_domain,
         span,
@@ -157,6 +170,7 @@ fn tls(section: &mut Section<'_, '_>) -> Result<TlsConfig, Reported> {
             crls: crls?,
         },
         trust_domain,
+        forwarder_fingerprints,
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt};
 
@@ -23,7 +23,7 @@ use crate::{
     call::{Acting, Call},
     error::AppError,
     on_behalf, policy,
-    transport::{Peer, Tls},
+    transport::{Peer, Tls, forwarded},
 };
 
 use super::{Answer, CallerSlot, Deadline, Draining, refuse, trace_id};
@@ -60,7 +60,22 @@ impl AuthLayer {
             tls,
             clock,
             draining,
+            forwarders: Vec::new(),
         }))
+    }
+
+    /// The same layer, which lets the peers with these certificates, SHA-256 in lower-case hexadecimal, bring the
+    /// certificates of others.
+    #[must_use]
+    pub fn trusting(self, forwarders: Vec<String>) -> Self {
+        let gate = Gate {
+            directory: Arc::clone(&self.0.directory),
+            tls: Arc::clone(&self.0.tls),
+            clock: Arc::clone(&self.0.clock),
+            draining: self.0.draining.clone(),
+            forwarders,
+        };
+        Self(Arc::new(gate))
     }
 }
 
@@ -181,6 +196,7 @@ struct Gate {
     tls: Arc<Tls>,
     clock: Arc<dyn Clock>,
     draining: Draining,
+    forwarders: Vec<String>,
 }
 
 impl Gate {
@@ -192,6 +208,7 @@ impl Gate {
         let peer = extensions
             .get::<Arc<Peer>>()
             .ok_or(Reason::CertificateNotRegistered)?;
+        let peer = &self.behind(peer, request.headers())?;
         let known = self.known(peer)?;
         let slot = extensions.get::<CallerSlot>().cloned().unwrap_or_default();
         slot.fill(&known.caller);
@@ -215,6 +232,24 @@ impl Gate {
         })
     }
 
+    /// The peer itself, or the one whose certificate it brings when it is a forwarder. A forwarder is nobody by itself,
+    /// and from anybody else the header is an attempt.
+    fn behind(&self, peer: &Arc<Peer>, headers: &HeaderMap) -> Result<Arc<Peer>, AppError> {
+        let untrusted = || AppError::from(Reason::ForwardedIdentityUntrusted);
+        let trusted = self
+            .forwarders
+            .iter()
+            .any(|pinned| pinned == peer.fingerprint_hex());
+        match (forwarded::read(headers), trusted) {
+            (Ok(None), false) => Ok(Arc::clone(peer)),
+            (Ok(Some(chain)), true) => {
+                let found = self.tls.forwarded(&chain, peer, self.clock.now());
+                found.ok_or_else(untrusted)
+            }
+            _ => Err(untrusted()),
+        }
+    }
+
     /// The registered caller behind a certificate that is good now.
     fn known(&self, peer: &Peer) -> Result<Known, AppError> {
         // Its last second belongs to the validity.
@@ -234,6 +269,10 @@ impl Gate {
         });
         if !registered {
             return Err(Reason::CertificateNotRegistered.into());
+        }
+        // Only the hub has a proxy in front of us.
+        if peer.is_forwarded() && stored.caller.class != CallerClass::NationalHub {
+            return Err(Reason::ForwardedIdentityUntrusted.into());
         }
         Ok(Known {
             caller: Arc::clone(&stored.caller),

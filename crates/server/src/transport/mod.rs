@@ -13,6 +13,7 @@ mod accept;
 mod crl;
 mod error;
 mod files;
+pub mod forwarded;
 mod outcome;
 mod peer;
 mod permits;

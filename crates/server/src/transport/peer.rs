@@ -4,7 +4,10 @@ use std::{
     collections::HashSet,
     fmt,
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -32,6 +35,8 @@ pub struct Peer {
     not_after: Timestamp,
     remote_addr: SocketAddr,
     chain: Vec<CertificateId>,
+    /// Whose connection it is, when that is a forwarder's.
+    forwarder: Option<Arc<Peer>>,
     /// Generation of the TLS material that was asked last and did not revoke it.
     good_in: AtomicU64,
 }
@@ -65,8 +70,18 @@ impl Peer {
                 .iter()
                 .map(CertificateId::of)
                 .collect::<Option<_>>()?,
+            forwarder: None,
             good_in: AtomicU64::new(0),
         })
+    }
+
+    /// The peer behind a forwarder, whose connection it is.
+    pub(super) fn behind(self, forwarder: Arc<Peer>) -> Peer {
+        Peer {
+            not_after: self.not_after.min(forwarder.not_after),
+            forwarder: Some(forwarder),
+            ..self
+        }
     }
 
     /// SHA-256 of the leaf certificate's DER.
@@ -90,9 +105,14 @@ impl Peer {
         self.caller_id.as_ref()
     }
 
-    /// Last second in which the leaf is valid.
+    /// Last second in which the leaf is valid, and the forwarder's, if there is one.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Whether its certificate came in a forwarder's header.
+    pub fn is_forwarded(&self) -> bool {
+        self.forwarder.is_some()
     }
 
     /// Address and port of the peer's socket.
@@ -106,7 +126,9 @@ impl Peer {
         if self.good_in.load(Ordering::Relaxed) == generation {
             return false;
         }
-        let found = self.chain.iter().any(|one| revoked.contains(one));
+        let of_the_forwarder = self.forwarder.as_ref();
+        let found = self.chain.iter().any(|one| revoked.contains(one))
+            || of_the_forwarder.is_some_and(|forwarder| forwarder.is_revoked(generation, revoked));
         if !found {
             self.good_in.store(generation, Ordering::Relaxed);
         }

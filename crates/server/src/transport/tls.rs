@@ -1,20 +1,22 @@
 //! The loaded TLS state: one immutable value, replaced as a whole.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use ::aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs},
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use x509_cert::{Certificate, der::Decode};
 
 use super::{
@@ -25,6 +27,9 @@ use super::{
 
 /// The only application protocol spoken.
 pub(super) const H2: &[u8] = b"h2";
+
+/// Peers behind forwarders that are remembered.
+const MOST_FORWARDED: usize = 1024;
 
 /// The TLS material in force, shared by the accept loop, the authentication layer and health.
 pub struct Tls {
@@ -37,6 +42,9 @@ pub struct Tls {
 
 struct State {
     config: Arc<ServerConfig>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// Peers that forwarders brought, by their leaf and the forwarder's fingerprint: verifying costs signatures.
+    forwarded: Mutex<HashMap<([u8; 32], [u8; 32]), Arc<Peer>>>,
     revoked: HashSet<CertificateId>,
     status: TlsStatus,
 }
@@ -103,6 +111,42 @@ impl Tls {
         peer.is_revoked(state.status.generation, &state.revoked)
     }
 
+    /// The peer whose certificates a forwarder brings, when they are good at `now` as in a handshake: trusted chain, valid,
+    /// not revoked. That it has the key, the forwarder answers for.
+    pub fn forwarded(
+        &self,
+        chain: &[CertificateDer<'static>],
+        forwarder: &Arc<Peer>,
+        now: Timestamp,
+    ) -> Option<Arc<Peer>> {
+        let state = self.state.load();
+        let (leaf, intermediates) = chain.split_first()?;
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest(&SHA256, leaf).as_ref());
+        let key = (fingerprint, *forwarder.fingerprint());
+        let lock = || {
+            state
+                .forwarded
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = lock().get(&key) {
+            return Some(Arc::clone(known));
+        }
+        let seconds = u64::try_from(now.as_second()).ok()?;
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let verified = state.verifier.verify_client_cert(leaf, intermediates, at);
+        verified.ok()?;
+        let peer = Peer::new(chain, forwarder.remote_addr(), &self.trust_domain)?;
+        let peer = Arc::new(peer.behind(Arc::clone(forwarder)));
+        let mut known = lock();
+        if known.len() >= MOST_FORWARDED {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&peer));
+        Some(peer)
+    }
+
     /// What is loaded.
     pub fn status(&self) -> TlsStatus {
         self.state.load().status
@@ -144,7 +188,7 @@ impl State {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| TlsError::Refused(error.to_string()))?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&verifier))
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![H2.to_vec()];
         // A resumed session would skip the client certificate check.
@@ -160,6 +204,8 @@ impl State {
         };
         Ok(State {
             config: Arc::new(config),
+            verifier,
+            forwarded: Mutex::default(),
             revoked: lists.revoked,
             status,
         })

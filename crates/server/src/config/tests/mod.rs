@@ -105,6 +105,7 @@ fn a_minimal_file_gives_the_defaults() {
     assert_eq!(config.tls.files().key, folder.path("server.key"));
     assert_eq!(config.tls.files().crls, [folder.path("client-ca.crl")]);
     assert_eq!(config.tls.trust_domain, "gavah.test");
+    assert!(config.tls.forwarder_fingerprints.is_empty());
     assert_eq!(
         config.store.store_config(),
         StoreConfig::Sqlite {
@@ -158,6 +159,7 @@ fn every_key_can_be_set() {
         client_ca_file = 'client-ca.pem'
         crl_files = ['client-ca.crl', 'client-ca.pem']
         trust_domain = 'a-b_c.1'
+        forwarder_fingerprints = ['0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef']
         [store]
         engine = 'postgres'
         url_file = 'database.url'

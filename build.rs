@@ -8,7 +8,7 @@ use std::{env, fs};
 use gavah_rules::{Guide, Language};
 use protox::prost_reflect;
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -23,6 +23,7 @@ const FILES: [&str; 14] = [
     "gavah/v1/document_service.proto",
     "gavah/v1/agreement_service.proto",
     "gavah/v1/inquiry_service.proto",
+    "gavah/v1/tariff_service.proto",
 ];
 
 /// The guides: name of the constant, titles, and the requests each is about.

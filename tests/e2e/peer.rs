@@ -125,6 +125,10 @@ methods! {
         list_issuance_jobs(ListIssuanceJobsRequest) -> ListIssuanceJobsResponse,
         cancel_issuance_job(CancelIssuanceJobRequest) -> CancelIssuanceJobResponse,
     }
+    tariffs {
+        quote_fee(QuoteFeeRequest) -> QuoteFeeResponse,
+        list_tariff_rows(ListTariffRowsRequest) -> ListTariffRowsResponse,
+    }
     changes {
         list_changes(ListChangesRequest) -> ListChangesResponse,
     }

@@ -420,6 +420,7 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
         tariff: vec![TariffSeed {
             year,
             legal_reference: format!("جدول نمایشی سال {year}، بدون ردیف"),
+            supersedes: None,
             row: Vec::new(),
         }],
     }

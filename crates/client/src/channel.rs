@@ -17,7 +17,7 @@ use gavah_api::v1::{
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
-    registry_service_client::RegistryServiceClient,
+    registry_service_client::RegistryServiceClient, tariff_service_client::TariffServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
@@ -130,6 +130,11 @@ impl Channel {
     /// Jobs that issue validity codes from a file.
     pub fn jobs(&self) -> IssuanceJobServiceClient<Channel> {
         IssuanceJobServiceClient::new(self.clone())
+    }
+
+    /// What the services cost.
+    pub fn tariffs(&self) -> TariffServiceClient<Channel> {
+        TariffServiceClient::new(self.clone())
     }
 
     /// The change feed.

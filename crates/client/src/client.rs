@@ -17,7 +17,7 @@ use gavah_api::v1::{
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
-    registry_service_client::RegistryServiceClient,
+    registry_service_client::RegistryServiceClient, tariff_service_client::TariffServiceClient,
     validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
@@ -225,6 +225,11 @@ impl Client {
     /// Jobs, with deadline, but for what lasts, and trace context, but without repetition.
     pub fn jobs(&self) -> IssuanceJobServiceClient<Channel> {
         self.once().jobs()
+    }
+
+    /// What the services cost, with deadline and trace context but without repetition.
+    pub fn tariffs(&self) -> TariffServiceClient<Channel> {
+        self.once().tariffs()
     }
 
     /// The change feed, with trace context but without repetition; reading a part has a deadline.

@@ -1,9 +1,17 @@
 //! Fees: quoted from the tables of the budget year, and free only for a reason that can be shown.
 
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
 use crate::{
-    enums::text_enum, institution::InstitutionType, money::Money, reason::Reason,
-    service::ServiceKind,
+    calendar::JalaliDate, enums::text_enum, institution::InstitutionType, money::Money,
+    reason::Reason, service::ServiceKind,
 };
+
+/// The one request type of the validity code service.
+pub const ISSUE: &str = "ISSUE";
 
 /// A row of a tariff table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,19 +22,65 @@ pub struct TariffRow {
     pub request_type: Option<String>,
     /// Kind of institution the row is for; `None` means any.
     pub institution_type: Option<InstitutionType>,
+    /// The day of the year from which the row holds; the whole year when unset.
+    pub from_date: Option<JalaliDate>,
     /// The fee.
     pub fee: Money,
     /// The provision the fee rests on.
     pub legal_reference: String,
 }
 
-/// The tariff table of a budget year. A table without rows is a table: everything is free.
+/// A published version of a budget year's tariff table. A table without rows is a table: everything is free.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TariffYear {
     /// The budget year, which is the Jalali year.
     pub year: i32,
+    /// Its version, from 1. The greatest one decides; those before stay readable.
+    pub version: i32,
+    /// The law.
+    pub legal_reference: String,
+    /// SHA-256 over [`TariffYear::canonical_text`], 64 lower-case hex digits.
+    pub digest: String,
+    /// When it was published; unset for tables older than versions.
+    pub publish_time: Option<Timestamp>,
     /// Its rows.
     pub rows: Vec<TariffRow>,
+}
+
+impl TariffYear {
+    /// What its digest is over: each part with its length, so that no two tables have the same text. Neither version nor
+    /// time is in it: the same content has the same digest.
+    #[must_use]
+    pub fn canonical_text(&self) -> String {
+        let mut text = "gavah tariff table 1\n".to_owned();
+        part(&mut text, "budget_year", &self.year.to_string());
+        part(&mut text, "legal_reference", &self.legal_reference);
+        for row in &self.rows {
+            part(&mut text, "service", row.service.as_str());
+            let request_type = row.request_type.as_deref();
+            part(&mut text, "request_type", request_type.unwrap_or_default());
+            let kind = row.institution_type.map(InstitutionType::as_str);
+            part(&mut text, "institution_type", kind.unwrap_or_default());
+            let from = row.from_date.map(|date| date.to_string());
+            part(&mut text, "from_date", &from.unwrap_or_default());
+            part(&mut text, "fee", &row.fee.to_string());
+            part(&mut text, "legal_reference", &row.legal_reference);
+        }
+        text
+    }
+}
+
+/// The version of a year's table that decides.
+#[must_use]
+pub fn newest(tables: &[TariffYear], year: i32) -> Option<&TariffYear> {
+    let versions = tables.iter().filter(|table| table.year == year);
+    versions.max_by_key(|table| table.version)
+}
+
+/// `name length:value` and the end of the line.
+fn part(text: &mut String, name: &str, value: &str) {
+    // writing to a text cannot fail
+    let _ = writeln!(text, "{name} {}:{value}", value.len());
 }
 
 text_enum! {
@@ -54,6 +108,39 @@ pub struct Quote {
     pub year: i32,
     /// The legal reference of the row, or that there is none.
     pub evidence: String,
+    /// The table it rests on; none where no table decided, and in quotes older than versions.
+    pub ground: Option<QuoteGround>,
+}
+
+/// What makes a quote provable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuoteGround {
+    /// Version of the year's table.
+    pub version: i32,
+    /// SHA-256 over [`Quoted::text`], 64 lower-case hex digits.
+    pub digest: String,
+}
+
+/// What a fee is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priced<'a> {
+    /// The service.
+    pub service: ServiceKind,
+    /// Type of request.
+    pub request_type: &'a str,
+    /// Kind of institution.
+    pub institution_type: InstitutionType,
+    /// The day, which also says the budget year.
+    pub date: JalaliDate,
+}
+
+/// A quote with the text that its digest is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quoted {
+    /// The quote.
+    pub quote: Quote,
+    /// Everything that decided it, each part with its length.
+    pub text: String,
 }
 
 impl Quote {
@@ -70,36 +157,39 @@ impl Quote {
     }
 }
 
-/// The fee of a request in the budget year `year`. Of the rows that fit, the most specific one decides: both type of request
-/// and kind of institution, then type of request, then kind of institution, then neither; of equals the first.
+/// The fee of a request, by the greatest version of its year's table. Of the rows that fit and hold on the day, the most
+/// specific one decides: both type of request and kind of institution, then type of request, then kind of institution, then
+/// neither; of equals the one that holds from the latest day; of those the first. `sha256` gives 64 hex digits.
 ///
 /// # Errors
 ///
 /// [`Reason::TariffYearNotLoaded`] when there is no table for the year: that nothing is known does not make it free.
 pub fn quote(
-    years: &[TariffYear],
-    year: i32,
-    service: ServiceKind,
-    request_type: &str,
-    institution_type: InstitutionType,
-) -> Result<Quote, Reason> {
-    let table = years
-        .iter()
-        .find(|table| table.year == year)
-        .ok_or(Reason::TariffYearNotLoaded)?;
+    tables: &[TariffYear],
+    asked: &Priced<'_>,
+    sha256: impl Fn(&str) -> String,
+) -> Result<Quoted, Reason> {
+    let year = asked.date.year();
+    let table = newest(tables, year).ok_or(Reason::TariffYearNotLoaded)?;
     let fitting = table.rows.iter().filter(|row| {
-        row.service == service
+        row.service == asked.service
             && row
                 .request_type
                 .as_deref()
-                .is_none_or(|only| only == request_type)
+                .is_none_or(|only| only == asked.request_type)
             && row
                 .institution_type
-                .is_none_or(|only| only == institution_type)
+                .is_none_or(|only| only == asked.institution_type)
+            && row.from_date.is_none_or(|from| from <= asked.date)
     });
     // false sorts before true, so the least key names most; `min_by_key` keeps the first of equals
-    let row =
-        fitting.min_by_key(|row| (row.request_type.is_none(), row.institution_type.is_none()));
+    let row = fitting.min_by_key(|row| {
+        (
+            row.request_type.is_none(),
+            row.institution_type.is_none(),
+            Reverse(row.from_date),
+        )
+    });
     let (basis, fee, evidence) = match row {
         None => (
             QuoteBasis::FreeNoTariffRow,
@@ -115,157 +205,34 @@ pub fn quote(
             row.legal_reference.clone(),
         ),
     };
-    Ok(Quote {
+    let mut text = "gavah quote 1\n".to_owned();
+    part(&mut text, "service", asked.service.as_str());
+    part(&mut text, "request_type", asked.request_type);
+    part(
+        &mut text,
+        "institution_type",
+        asked.institution_type.as_str(),
+    );
+    part(&mut text, "budget_year", &year.to_string());
+    part(&mut text, "tariff_version", &table.version.to_string());
+    part(&mut text, "tariff_digest", &table.digest);
+    part(&mut text, "basis", basis.as_str());
+    let amount = fee.map(|fee| fee.to_string()).unwrap_or_default();
+    part(&mut text, "fee", &amount);
+    part(&mut text, "evidence", &evidence);
+    let digest = sha256(&text);
+    let quote = Quote {
         basis,
         fee,
         year,
         evidence,
-    })
+        ground: Some(QuoteGround {
+            version: table.version,
+            digest,
+        }),
+    };
+    Ok(Quoted { quote, text })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::money::MoneyUnit;
-
-    const FEE: Money = Money {
-        amount: 500_000,
-        unit: MoneyUnit::IrrCurrent,
-    };
-
-    fn row(
-        request_type: Option<&str>,
-        institution_type: Option<InstitutionType>,
-        amount: i64,
-        legal_reference: &str,
-    ) -> TariffRow {
-        TariffRow {
-            service: ServiceKind::ValidityCode,
-            request_type: request_type.map(str::to_owned),
-            institution_type,
-            fee: Money { amount, ..FEE },
-            legal_reference: legal_reference.to_owned(),
-        }
-    }
-
-    fn quoted(rows: Vec<TariffRow>) -> Quote {
-        let years = [
-            TariffYear {
-                year: 1404,
-                rows: Vec::new(),
-            },
-            TariffYear { year: 1405, rows },
-        ];
-        quote(
-            &years,
-            1405,
-            ServiceKind::ValidityCode,
-            "DEGREE",
-            InstitutionType::State,
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn a_year_without_a_table_is_an_error_and_never_free() {
-        let years = [TariffYear {
-            year: 1404,
-            rows: Vec::new(),
-        }];
-        for (years, year) in [(&years[..], 1405), (&years[..], 1403), (&[][..], 1404)] {
-            let service = ServiceKind::ValidityCode;
-            assert_eq!(
-                quote(years, year, service, "DEGREE", InstitutionType::State),
-                Err(Reason::TariffYearNotLoaded)
-            );
-        }
-    }
-
-    #[test]
-    fn a_priced_row_must_be_paid() {
-        let quote = quoted(vec![row(None, None, 500_000, "budget law, table 7")]);
-        assert_eq!(
-            quote,
-            Quote {
-                basis: QuoteBasis::TariffRow,
-                fee: Some(FEE),
-                year: 1405,
-                evidence: "budget law, table 7".to_owned(),
-            }
-        );
-        assert_eq!(quote.require_free(), Err(Reason::PaymentRequired));
-    }
-
-    #[test]
-    fn a_zero_row_is_free_by_its_own_reference() {
-        let quote = quoted(vec![row(None, None, 0, "budget law, table 8")]);
-        assert_eq!(
-            quote,
-            Quote {
-                basis: QuoteBasis::ZeroRow,
-                fee: None,
-                year: 1405,
-                evidence: "budget law, table 8".to_owned(),
-            }
-        );
-        assert_eq!(quote.require_free(), Ok(()));
-    }
-
-    #[test]
-    fn a_table_without_a_fitting_row_is_free_and_says_so() {
-        let other_service = TariffRow {
-            service: ServiceKind::EnrollmentCertificate,
-            ..row(None, None, 500_000, "x")
-        };
-        for rows in [
-            vec![],
-            vec![other_service],
-            vec![row(Some("TRANSCRIPT"), None, 500_000, "x")],
-            vec![row(None, Some(InstitutionType::NonProfit), 500_000, "x")],
-            vec![row(
-                Some("DEGREE"),
-                Some(InstitutionType::NonProfit),
-                500_000,
-                "x",
-            )],
-        ] {
-            let quote = quoted(rows);
-            assert_eq!(
-                quote,
-                Quote {
-                    basis: QuoteBasis::FreeNoTariffRow,
-                    fee: None,
-                    year: 1405,
-                    evidence: "no row in table of year 1405".to_owned(),
-                }
-            );
-            assert_eq!(quote.require_free(), Ok(()));
-        }
-    }
-
-    #[test]
-    fn an_exemption_is_free() {
-        let exempt = Quote {
-            basis: QuoteBasis::Exempt,
-            ..quoted(vec![row(None, None, 0, "directive 3")])
-        };
-        assert_eq!(exempt.require_free(), Ok(()));
-    }
-
-    #[test]
-    fn the_most_specific_row_decides_wherever_it_stands() {
-        let state = Some(InstitutionType::State);
-        let ranked = [
-            row(Some("DEGREE"), state, 1, "both"),
-            row(Some("DEGREE"), None, 0, "request type"),
-            row(None, state, 3, "institution type"),
-            row(None, None, 4, "any"),
-        ];
-        for best in 0..ranked.len() {
-            let mut rows = ranked[best..].to_vec();
-            assert_eq!(quoted(rows.clone()).evidence, ranked[best].legal_reference);
-            rows.reverse();
-            assert_eq!(quoted(rows).evidence, ranked[best].legal_reference);
-        }
-    }
-}
+mod tests;

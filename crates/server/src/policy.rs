@@ -111,6 +111,8 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.RegistryService/UpdateExpert", OFFICERS),
     ("/gavah.v1.RegistryService/UpdateInstitution", OFFICERS),
     ("/gavah.v1.RegistryService/WhoAmI", EVERY_CLASS),
+    ("/gavah.v1.TariffService/ListTariffRows", ALL_BUT_MONITORS),
+    ("/gavah.v1.TariffService/QuoteFee", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/BatchValidateCodes", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/MatchCode", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/StreamValidateCodes", ALL_BUT_MONITORS),
@@ -202,7 +204,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 93 + 4);
+        assert_eq!(listed.len(), 95 + 4);
     }
 
     #[test]
@@ -262,6 +264,7 @@ mod tests {
                 "StreamValidate",
                 "Match",
                 "Download",
+                "Quote",
                 "Watch",
             ]
             .iter()
@@ -298,7 +301,9 @@ mod tests {
             "ListServiceCalls",
             "ListServiceDocuments",
             "ListServices",
+            "ListTariffRows",
             "MatchCode",
+            "QuoteFee",
             "StreamValidateCodes",
             "ValidateCode",
         ];

@@ -40,7 +40,7 @@ use crate::tasks::{
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 15] = [
     "",
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
@@ -53,6 +53,7 @@ const SERVICES: [&str; 14] = [
     "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
+    "gavah.v1.TariffService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",
 ];

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::changes::Changes;
 use crate::joint::Queue;
 use crate::lookup::Lookups;
-use crate::migration::{self, APPEND_ONLY, DELETED_FROM};
+use crate::migration::{self, APPEND_ONLY, DELETED_FROM, PUBLISHED};
 use crate::{Inner, Store, StoreError, seconds};
 
 /// Which database.
@@ -186,7 +186,7 @@ impl Store {
     }
 
     /// Grants an existing PostgreSQL role what a running server needs and no
-    /// more: no DDL, no UPDATE on audit tables, and DELETE on those few tables only
+    /// more: no DDL, no UPDATE on audit tables and published tariffs, and DELETE on those few tables only
     /// that a server deletes from. To be repeated after every migration.
     ///
     /// # Errors
@@ -209,10 +209,11 @@ impl Store {
              GRANT USAGE ON SCHEMA public TO {role}; \
              GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}; \
              GRANT DELETE ON {} TO {role}; \
-             REVOKE UPDATE ON {} FROM {role}; \
+             REVOKE UPDATE ON {}, {} FROM {role}; \
              REVOKE INSERT, UPDATE ON seaql_migrations FROM {role}",
             DELETED_FROM.join(", "),
-            APPEND_ONLY.join(", ")
+            APPEND_ONLY.join(", "),
+            PUBLISHED.join(", ")
         ))
         .await?;
         db.close().await?;

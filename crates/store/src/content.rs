@@ -6,7 +6,7 @@ use gavah_domain::attachment::{Attachment, FileDigest};
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::{Program, ProgramInput};
 use gavah_domain::record::{EnrollmentRecord, Subject};
-use gavah_domain::tariff::Quote;
+use gavah_domain::tariff::{Quote, QuoteGround};
 use gavah_domain::validity::DocumentFacts;
 use gavah_domain::{DisplayText, JalaliDate, Money, PersonId, PersonName, TermId};
 use jiff::Timestamp;
@@ -203,6 +203,10 @@ pub(crate) struct QuoteJson {
     unit: Option<String>,
     year: i32,
     evidence: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tariff_version: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 impl From<&Quote> for QuoteJson {
@@ -213,6 +217,8 @@ impl From<&Quote> for QuoteJson {
             unit: quote.fee.map(|fee| fee.unit.as_str().to_owned()),
             year: quote.year,
             evidence: quote.evidence.clone(),
+            tariff_version: quote.ground.as_ref().map(|ground| ground.version),
+            digest: quote.ground.as_ref().map(|ground| ground.digest.clone()),
         }
     }
 }
@@ -224,11 +230,17 @@ impl QuoteJson {
             (None, None) => None,
             _ => return Err(StoreError::Corrupt("quote")),
         };
+        let ground = match (self.tariff_version, self.digest) {
+            (Some(version), Some(digest)) => Some(QuoteGround { version, digest }),
+            (None, None) => None,
+            _ => return Err(StoreError::Corrupt("quote")),
+        };
         Ok(Quote {
             basis: known(&self.basis, "quote basis")?,
             fee,
             year: self.year,
             evidence: self.evidence,
+            ground,
         })
     }
 }

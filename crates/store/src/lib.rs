@@ -31,6 +31,7 @@ mod registry;
 mod rows;
 mod seed;
 mod snapshot;
+mod tariffs;
 mod tx;
 mod verify;
 
@@ -87,6 +88,7 @@ pub use seed::{
     Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
 };
 pub use snapshot::{CertificateEntry, Snapshot};
+pub use tariffs::{TariffLoad, sha256};
 pub use tx::{TRANSACTION_SECONDS, TRANSACTIONS};
 pub use verify::{ChainReport, Difference};
 

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use gavah_domain::agreement::Agreement;
 use gavah_domain::caller::CallerId;
 use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion};
-use gavah_domain::tariff::{TariffRow, TariffYear};
-use gavah_domain::{JalaliDate, Money, Term, TermId, TermTable};
+use gavah_domain::tariff::TariffYear;
+use gavah_domain::{JalaliDate, Term, TermId, TermTable};
 use jiff::Timestamp;
 use sea_orm::{EntityTrait, QueryOrder};
 
 use crate::content::{from_json, known};
 use crate::entity::{
     caller, client_certificate, institution, institution_alias, registry_version, service_call,
-    tariff_row, tariff_year, term, workflow_version,
+    term, workflow_version,
 };
 use crate::registry::{AgreementText, read_call, read_caller, read_institution};
 use crate::seed::WorkflowRules;
@@ -55,7 +55,7 @@ pub struct Snapshot {
     pub workflows: HashMap<String, WorkflowVersion>,
     /// Terms.
     pub terms: TermTable,
-    /// Tariff tables.
+    /// Tariff tables, every version, by year and version.
     pub tariffs: Vec<TariffYear>,
     /// Pauses of issuing in force.
     pub pauses: Vec<StoredPause>,
@@ -241,36 +241,5 @@ impl Store {
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
         Ok(TermTable::new(terms))
-    }
-
-    async fn tariffs(&self) -> Result<Vec<TariffYear>, StoreError> {
-        let mut rows: HashMap<i32, Vec<TariffRow>> = HashMap::new();
-        for row in tariff_row::Entity::find()
-            .order_by_asc(tariff_row::Column::Id)
-            .all(&self.inner.db)
-            .await?
-        {
-            rows.entry(row.year).or_default().push(TariffRow {
-                service: known(&row.service, "tariff_row.service")?,
-                request_type: row.request_type,
-                institution_type: row
-                    .institution_type
-                    .map(|kind| known(&kind, "tariff_row.institution_type"))
-                    .transpose()?,
-                fee: Money::new(row.amount, known(&row.unit, "tariff_row.unit")?),
-                legal_reference: row.legal_reference,
-            });
-        }
-        let years = tariff_year::Entity::find()
-            .order_by_asc(tariff_year::Column::Year)
-            .all(&self.inner.db)
-            .await?;
-        Ok(years
-            .into_iter()
-            .map(|year| TariffYear {
-                year: year.year,
-                rows: rows.remove(&year.year).unwrap_or_default(),
-            })
-            .collect())
     }
 }

@@ -227,6 +227,7 @@ pub fn free() -> Quote {
         fee: None,
         year: today().year(),
         evidence: "no row in the synthetic table".to_owned(),
+        ground: None,
     }
 }
 

@@ -161,7 +161,15 @@ impl World {
     /// # Panics
     /// When the data is not usable.
     pub async fn reseed(&mut self, change: impl FnOnce(&mut Seed)) {
+        let before = self.seed.tariff.clone();
         change(&mut self.seed);
+        // what is published never changes: another table is a correction
+        for tariff in &mut self.seed.tariff {
+            let published = before.iter().find(|known| known.year == tariff.year);
+            if let Some(published) = published.filter(|published| *published != tariff) {
+                tariff.supersedes = Some(published.supersedes.unwrap_or_default() + 1);
+            }
+        }
         self.store
             .load_seed(&self.operator(), &self.seed)
             .await

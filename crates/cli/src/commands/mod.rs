@@ -25,6 +25,7 @@ pub(crate) mod seed;
 pub(crate) mod serve;
 pub(crate) mod service_document;
 mod table;
+pub(crate) mod tariff;
 
 pub(crate) mod whoami;
 

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub(crate) struct SeedArgs {
     #[command(flatten)]
     config: ConfigFlag,
-    /// Reference data (TOML): entries with a known id are replaced, a tariff year is replaced whole
+    /// Reference data (TOML): entries with a known id are replaced; workflow versions and tariff tables, once published, never change
     #[arg(value_name = "SEED.toml")]
     seed: PathBuf,
 }

@@ -204,8 +204,8 @@ fn a_caller_is_registered_once_and_under_its_own_name() {
     );
     let audit = site.run("audit verify --config gavah.toml").ended(0);
     assert_eq!(
-        audit["pending"], 2,
-        "the seed and the registration: {audit}"
+        audit["pending"], 4,
+        "the seed, its two tariff tables and the registration: {audit}"
     );
 }
 
@@ -239,4 +239,87 @@ fn every_wrong_entry_of_a_seed_is_named_and_nothing_is_loaded() {
         site.run("audit verify --config gavah.toml").ended(0)["pending"],
         3
     );
+}
+
+#[test]
+fn every_wrong_line_of_a_tariff_is_named_and_nothing_is_loaded() {
+    let site = Site::registered();
+    let load = "tariff load --config gavah.toml 1398 rows.csv --legal-reference law";
+    site.write(
+        "rows.csv",
+        "service,request_type,institution_type,from_date,amount,unit,legal_reference\n\
+         VALIDITY_CODE,,,,500000,IRR_CURRENT,row 1\n\
+         VALIDITY_CODES,,,1397/01/01,-1,TOMAN,\n\
+         VALIDITY_CODE,DUPLICATE,PRIVATE,,many,IRR_NEW,row 3\n\
+         VALIDITY_CODE,,,\n\
+         VALIDITY_CODE,,,,7,IRR_CURRENT,row 5\n",
+    );
+    let problems = site.run(load).refused(2);
+    let expected = [
+        "rows.csv:3: service must be",
+        "rows.csv:3: from_date must be",
+        "rows.csv:3: amount must be",
+        "rows.csv:3: unit must be",
+        "rows.csv:3: legal_reference must be",
+        "rows.csv:4: request_type is no",
+        "rows.csv:4: institution_type is no",
+        "rows.csv:4: amount must be",
+        "rows.csv:5: has other cells",
+        "rows.csv:6: is for the same as line 2",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.contains(expected), "{expected}: {problem}");
+    }
+    site.write("rows.csv", "service,price,amount,amount\n");
+    let problems = site.run(load).refused(2).join("\n");
+    for part in [
+        "column 2 is called \"price\"",
+        "column amount stands there twice",
+        "column unit is missing",
+        "column legal_reference is missing",
+    ] {
+        assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[test]
+fn a_tariff_is_published_once_and_corrected_by_number() {
+    let site = Site::registered();
+    let load = "tariff load --config gavah.toml 1398 rows.csv --legal-reference law";
+    let rows =
+        "\u{feff}service,amount,unit,legal_reference\nVALIDITY_CODE,500000,IRR_CURRENT,row 1\n";
+    site.write("rows.csv", rows);
+    let first = site.run(load).ended(0);
+    assert_eq!(first["name"], "tariffs/1398/versions/1");
+    assert_eq!(
+        (&first["published"], &first["rows"]),
+        (&true.into(), &1.into())
+    );
+    let again = site.run(load).ended(0);
+    assert_eq!(again["published"], false, "the same content is no news");
+
+    site.write("rows.csv", &rows.replace("500000", "600000"));
+    let refused = site.run(load).refused(2).join("\n");
+    assert!(
+        refused.contains("never changes") && refused.contains("supersedes 1"),
+        "{refused}"
+    );
+    let refused = site.run(&format!("{load} --supersedes 2")).refused(2);
+    assert!(refused[0].contains("must supersede 1"), "{refused:?}");
+    let second = site.run(&format!("{load} --supersedes 1")).ended(0);
+    assert_eq!(second["name"], "tariffs/1398/versions/2");
+
+    // A seed is held to the same.
+    let seed = site.read("seed.toml");
+    site.write(
+        "other.toml",
+        &seed.replace("\"synthetic\"", "\"another law\""),
+    );
+    let refused = site.run("seed --config gavah.toml other.toml").refused(2);
+    assert!(
+        refused[0].contains("is published with other content"),
+        "{refused:?}"
+    );
+    site.run("seed --config gavah.toml seed.toml").ended(0);
 }

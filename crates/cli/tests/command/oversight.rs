@@ -33,6 +33,8 @@ pub(crate) fn oversight(site: &Site, serving: &Serving<'_>) {
         .ended(1);
     assert_eq!(beyond["error"]["reason"], "PAGE_TOKEN_INVALID");
 
+    tariffs(serving);
+
     let pause = "issuance pause validity_code --institution 90001 --reason synthetic";
     let refused = serving.run("university", pause).ended(1);
     assert_eq!(refused["error"]["reason"], "METHOD_NOT_ALLOWED_FOR_CLASS");
@@ -84,4 +86,31 @@ pub(crate) fn oversight(site: &Site, serving: &Serving<'_>) {
         )
         .ended(0);
     assert!(!of_student["entries"].as_array().unwrap().is_empty());
+}
+
+/// What things cost, and by which table.
+fn tariffs(serving: &Serving<'_>) {
+    let quoted = serving
+        .run(
+            "university",
+            "tariff quote validity_code --institution 90001",
+        )
+        .ended(0);
+    assert_eq!(quoted["quote"]["basis"], "FREE_NO_TARIFF_ROW");
+    let year = quoted["quote"]["budget_year"].to_string();
+    let table = serving
+        .run("university", &format!("tariff list {year}"))
+        .ended(0);
+    assert_eq!(table["name"], format!("tariffs/{year}/versions/1"));
+    assert_eq!(table["rows"], json!([]));
+    let incomplete = serving
+        .run(
+            "university",
+            "tariff quote ENROLLMENT_CERTIFICATE --institution 90001 --date 1390/01/01",
+        )
+        .ended(1);
+    assert_eq!(
+        incomplete["error"]["violations"][0]["field"],
+        "application_type"
+    );
 }

@@ -76,6 +76,7 @@ fn the_demos_story_as_json_has_every_answer_it_promises() {
     );
     for rpc in [
         "EnrollmentRecordService/BatchUpsertEnrollmentRecords",
+        "TariffService/QuoteFee",
         "ValidityCodeService/IssueValidityCode",
         "EnrollmentCertificateService/CreateEnrollmentCertificateApplication",
         "EnrollmentCertificateService/RecordUniversityDecision",

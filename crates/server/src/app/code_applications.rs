@@ -5,6 +5,7 @@ use gavah_domain::code_application::{CodeApplicationAction as Action, CodeApplic
 use gavah_domain::institution::{Institution, InstitutionState};
 use gavah_domain::program::DegreeLevel;
 use gavah_domain::service::{ServiceKind, WorkflowVersion};
+use gavah_domain::tariff::ISSUE;
 use gavah_domain::{PersonId, Reason};
 use gavah_store::{
     ActContext, Attestation, CertificateFilter, CodeApplicationChange, CodeApplicationContent,
@@ -247,7 +248,7 @@ async fn hand_in(
         app,
         call,
         ServiceKind::ValidityCode,
-        "ISSUE",
+        ISSUE,
         institution,
         now,
     )?;

@@ -5,7 +5,7 @@ use gavah_domain::document::DocumentState;
 use gavah_domain::institution::Institution;
 use gavah_domain::program::DegreeLevel;
 use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion, guard_document_kind};
-use gavah_domain::tariff::Quote;
+use gavah_domain::tariff::{ISSUE, Quote};
 use gavah_domain::validity::DocumentKind;
 use gavah_domain::verdict::{Outcome, verdict_at};
 use gavah_domain::{CodeScheme, PersonId, Reason, ValidityCode};
@@ -172,7 +172,7 @@ async fn prepare(
         app,
         call,
         ServiceKind::ValidityCode,
-        "ISSUE",
+        ISSUE,
         institution,
         now,
     )?;

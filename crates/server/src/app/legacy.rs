@@ -74,6 +74,7 @@ async fn one(
                 fee: None,
                 year: JalaliDate::of(row.issue_time).year(),
                 evidence: "issued before this service".to_owned(),
+                ground: None,
             },
             workflow_version: String::new(),
             documents: 0,

@@ -8,7 +8,7 @@ use gavah_domain::institution::{Institution, InstitutionCode};
 use gavah_domain::service::{
     ServiceCall, ServiceKind, WorkflowVersion, guard_call, guard_eligible,
 };
-use gavah_domain::tariff::{Quote, quote};
+use gavah_domain::tariff::{Priced, Quote};
 use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
 use gavah_evidence::{Signer, SubjectHasher};
 use gavah_objects::Objects;
@@ -43,6 +43,7 @@ pub mod registry;
 pub mod remembered;
 pub mod revocations;
 pub mod service_documents;
+pub mod tariffs;
 pub mod validate;
 
 use budgets::{Budgets, part_of_hash};
@@ -245,15 +246,13 @@ fn terms<'a>(
         .ok_or(AppError::Internal(
             "a service call names an unknown workflow version",
         ))?;
-    let year = JalaliDate::of(now).year();
-    let quote = quote(
-        &snapshot.tariffs,
-        year,
+    let asked = Priced {
         service,
         request_type,
-        institution.kind,
-    )
-    .map_err(|reason| Refusal::new(reason).with("budget_year", year.to_string()))?;
+        institution_type: institution.kind,
+        date: JalaliDate::of(now),
+    };
+    let quote = tariffs::quoted(snapshot, &asked)?.quote;
     Ok(Terms {
         call: open,
         agreement,

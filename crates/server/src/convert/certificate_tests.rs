@@ -264,6 +264,7 @@ fn content() -> CertificateContent {
             fee: None,
             year: 1405,
             evidence: "budget law, table 7".to_owned(),
+            ground: None,
         },
         workflow_version: "certificate-1".to_owned(),
         documents: 3,

@@ -377,6 +377,7 @@ fn a_stored_code_is_shown_as_it_was_asked_for() {
         fee: None,
         year: 1405,
         evidence: "no row in table of year 1405".to_owned(),
+        ground: None,
     };
     let stored = StoredCode {
         id: ID.parse().unwrap(),

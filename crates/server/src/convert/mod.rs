@@ -32,6 +32,7 @@ pub mod record;
 pub mod registry;
 pub mod revocation;
 pub mod sequence;
+pub mod tariff;
 pub mod time;
 pub mod verdict;
 

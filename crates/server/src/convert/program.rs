@@ -150,6 +150,11 @@ pub fn quote_to_pb(quote: &Quote) -> pb::Quote {
         fee: quote.fee.map(money_to_pb),
         budget_year: quote.year,
         evidence: quote.evidence.clone(),
+        tariff_version: quote.ground.as_ref().map_or(0, |ground| ground.version),
+        digest: quote
+            .ground
+            .as_ref()
+            .map_or_else(String::new, |ground| ground.digest.clone()),
     }
 }
 
@@ -167,7 +172,7 @@ pub fn revocation_to_pb(revocation: &StoredRevocation) -> pb::Revocation {
 #[cfg(test)]
 mod tests {
     use gavah_domain::MoneyUnit;
-    use gavah_domain::tariff::QuoteBasis;
+    use gavah_domain::tariff::{QuoteBasis, QuoteGround};
 
     use super::*;
     use crate::convert::fixtures;
@@ -240,6 +245,10 @@ mod tests {
             fee,
             year: 1405,
             evidence,
+            ground: Some(QuoteGround {
+                version: 2,
+                digest: "d".repeat(64),
+            }),
         };
         let shown = quote_to_pb(&quote);
         assert_eq!(shown.basis(), pb::QuoteBasis::TariffRow);
@@ -251,5 +260,11 @@ mod tests {
             (shown.budget_year, shown.evidence.as_str()),
             (1405, "budget law, table 7")
         );
+        assert_eq!((shown.tariff_version, shown.digest.len()), (2, 64));
+        let older = quote_to_pb(&Quote {
+            ground: None,
+            ..quote
+        });
+        assert_eq!((older.tariff_version, older.digest.as_str()), (0, ""));
     }
 }

@@ -137,6 +137,7 @@ fn stored() -> StoredCode {
                 fee: None,
                 year: 1405,
                 evidence: "directive 3".to_owned(),
+                ground: None,
             },
             workflow_version: "code-1".to_owned(),
             documents: 0,

@@ -29,6 +29,7 @@ mod records;
 mod registry;
 mod run;
 mod stream;
+mod tariffs;
 mod validation;
 
 pub(crate) use dispatch::Dispatch;

@@ -21,6 +21,7 @@ mod m0010_code_applications;
 mod m0011_issuance_jobs;
 mod m0012_service_documents;
 mod m0013_agreements;
+mod m0014_tariff_versions;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_issuance_jobs::Migration),
             Box::new(m0012_service_documents::Migration),
             Box::new(m0013_agreements::Migration),
+            Box::new(m0014_tariff_versions::Migration),
         ]
     }
 }
@@ -51,8 +53,11 @@ impl MigratorTrait for Migrator {
 /// and by missing grants of the runtime role on PostgreSQL.
 pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
 
+/// Tables of what is published for good: held like those above.
+pub(crate) const PUBLISHED: [&str; 2] = ["tariff_version", "tariff_version_row"];
+
 /// The only tables a server ever deletes rows from.
-pub(crate) const DELETED_FROM: [&str; 11] = [
+pub(crate) const DELETED_FROM: [&str; 10] = [
     "agreement_use",
     "attachment",
     "attachment_upload",
@@ -63,7 +68,6 @@ pub(crate) const DELETED_FROM: [&str; 11] = [
     "issuance_job_row",
     "lookup_budget",
     "lookup_subject",
-    "tariff_row",
 ];
 
 /// Key of the advisory lock under which one process at a time migrates.

@@ -8,6 +8,7 @@ use gavah_domain::caller::CallerId;
 use gavah_domain::certificate::{Purpose, RequestType};
 use gavah_domain::institution::{InstitutionCode, InstitutionType};
 use gavah_domain::service::{PaymentPosition, ServiceCallState, ServiceKind};
+use gavah_domain::tariff::ISSUE;
 use gavah_domain::validity::{DocumentKind, UniquePart};
 use gavah_domain::{JalaliDate, LegalEntityId, MoneyUnit, TermId, TermKind};
 
@@ -17,10 +18,10 @@ use super::{
 };
 
 /// Most rows of one tariff table.
-pub(super) const TARIFF_ROWS_MAX: i32 = 1000;
+const TARIFF_ROWS_MAX: usize = 1000;
 
-/// The one request type of the validity code service.
-const ISSUE: &str = "ISSUE";
+/// Greatest length of a legal reference, in bytes.
+const REFERENCE_MAX_BYTES: usize = 400;
 
 /// Collects the places that are wrong.
 #[derive(Default)]
@@ -236,33 +237,77 @@ fn check_text(text: &AgreementTextSeed, at: &str, wrong: &mut Wrong) {
 }
 
 fn check_tariff(tariff: &TariffSeed, at: &str, wrong: &mut Wrong) {
-    wrong.unless(JalaliDate::new(tariff.year, 1, 1).is_ok(), || {
-        format!("{at}.year")
+    let year = JalaliDate::new(tariff.year, 1, 1);
+    wrong.unless(year.is_ok(), || format!("{at}.year"));
+    wrong.unless(is_reference(&tariff.legal_reference), || {
+        format!("{at}.legal_reference")
     });
-    let fits = i32::try_from(tariff.row.len()).is_ok_and(|rows| rows <= TARIFF_ROWS_MAX);
-    wrong.unless(fits, || format!("{at}.row"));
+    wrong.unless(tariff.supersedes.is_none_or(|version| version > 0), || {
+        format!("{at}.supersedes")
+    });
+    wrong.unless(tariff.row.len() <= TARIFF_ROWS_MAX, || format!("{at}.row"));
+    let mut seen = HashSet::new();
     for (index, row) in tariff.row.iter().enumerate() {
-        check_tariff_row(row, &format!("{at}.row[{index}]"), wrong);
+        let at = format!("{at}.row[{index}]");
+        for field in row.wrong_fields(tariff.year) {
+            wrong.0.push(format!("{at}.{field}"));
+        }
+        // Of two rows for the same the second would never be found.
+        wrong.unless(seen.insert(row.is_for()), || format!("{at} is given twice"));
     }
 }
 
-fn check_tariff_row(row: &TariffRowSeed, at: &str, wrong: &mut Wrong) {
-    let service = row.service.parse::<ServiceKind>();
-    wrong.unless(service.is_ok(), || format!("{at}.service"));
-    // A row for a type nobody asks for would never be found, and make it free.
-    let asked = row
-        .request_type
-        .as_deref()
-        .is_none_or(|only| match service {
-            Ok(ServiceKind::EnrollmentCertificate) => only.parse::<RequestType>().is_ok(),
-            Ok(ServiceKind::ValidityCode) => only == ISSUE,
-            Err(_) => true,
-        });
-    wrong.unless(asked, || format!("{at}.request_type"));
-    let kind = row.institution_type.as_deref();
-    let known = kind.is_none_or(|kind| kind.parse::<InstitutionType>().is_ok());
-    wrong.unless(known, || format!("{at}.institution_type"));
-    wrong.unless(row.amount >= 0, || format!("{at}.amount"));
-    let unit = row.unit.parse::<MoneyUnit>();
-    wrong.unless(unit.is_ok(), || format!("{at}.unit"));
+/// Whether a text can be a legal reference: one line, not empty, not endless.
+fn is_reference(text: &str) -> bool {
+    !text.trim().is_empty()
+        && text.len() <= REFERENCE_MAX_BYTES
+        && !text.chars().any(char::is_control)
+}
+
+impl TariffRowSeed {
+    /// The fields that are wrong in a row of the year's table.
+    #[must_use]
+    pub fn wrong_fields(&self, year: i32) -> Vec<&'static str> {
+        let service = self.service.parse::<ServiceKind>();
+        // A row for a type nobody asks for would never be found, and make it free.
+        let asked = self
+            .request_type
+            .as_deref()
+            .is_none_or(|only| match service {
+                Ok(ServiceKind::EnrollmentCertificate) => only.parse::<RequestType>().is_ok(),
+                Ok(ServiceKind::ValidityCode) => only == ISSUE,
+                Err(_) => true,
+            });
+        let kind = self.institution_type.as_deref();
+        let from_date = self.from_date.as_deref().map(JalaliDate::parse);
+        let checks = [
+            ("service", service.is_ok()),
+            ("request_type", asked),
+            (
+                "institution_type",
+                kind.is_none_or(|kind| kind.parse::<InstitutionType>().is_ok()),
+            ),
+            (
+                "from_date",
+                from_date.is_none_or(|date| date.is_ok_and(|date| date.year() == year)),
+            ),
+            ("amount", self.amount >= 0),
+            ("unit", self.unit.parse::<MoneyUnit>().is_ok()),
+            ("legal_reference", is_reference(&self.legal_reference)),
+        ];
+        let wrong = checks.into_iter().filter(|(_, right)| !right);
+        wrong.map(|(field, _)| field).collect()
+    }
+
+    /// What it prices; of two rows for the same only one would ever decide.
+    #[must_use]
+    pub fn is_for(&self) -> [String; 4] {
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        [
+            self.service.clone(),
+            text(&self.request_type),
+            text(&self.institution_type),
+            text(&self.from_date),
+        ]
+    }
 }

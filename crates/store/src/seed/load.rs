@@ -6,27 +6,21 @@ use gavah_domain::document::DocumentState;
 use jiff::Timestamp;
 use sea_orm::Iterable;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    Set,
-};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Set};
 
-use super::check::TARIFF_ROWS_MAX;
 use super::{
-    AgreementSeed, AgreementTextSeed, CallSeed, Seed, SeedError, TariffSeed, TermSeed,
-    WorkflowRules, WorkflowSeed,
+    AgreementSeed, AgreementTextSeed, CallSeed, Seed, SeedError, TermSeed, WorkflowRules,
+    WorkflowSeed,
 };
 use crate::content::{from_json, to_json};
-use crate::entity::{
-    agreement, agreement_text, service_call, tariff_row, tariff_year, term, workflow_version,
-};
+use crate::entity::{agreement, agreement_text, service_call, term, workflow_version};
 use crate::registry::bump;
 use crate::tx::Done;
 use crate::{Act, ActContext, Store, StoreError};
 
 impl Store {
     /// Loads a checked seed in one transaction: rows with a known id are
-    /// replaced, a tariff year is replaced whole; a workflow version never changes.
+    /// replaced; workflow versions and tariff tables never change.
     ///
     /// # Errors
     ///
@@ -74,8 +68,10 @@ impl Store {
                         )));
                     }
                 }
-                for tariff in &seed.tariff {
-                    put_tariff(tx, tariff).await?;
+                for (index, tariff) in seed.tariff.iter().enumerate() {
+                    let load = self.load_tariff(tx, context, tariff).await?;
+                    load.version()
+                        .map_err(|why| unknown(format!("tariff[{index}] {why}")))?;
                 }
                 bump(tx).await?;
                 let act = Act {
@@ -232,35 +228,4 @@ async fn publish_text(
             Ok(true)
         }
     }
-}
-
-async fn put_tariff(tx: &DatabaseTransaction, tariff: &TariffSeed) -> Result<(), StoreError> {
-    put(
-        tx,
-        tariff_year::ActiveModel {
-            year: Set(tariff.year),
-            legal_reference: Set(tariff.legal_reference.clone()),
-        },
-    )
-    .await?;
-    tariff_row::Entity::delete_many()
-        .filter(tariff_row::Column::Year.eq(tariff.year))
-        .exec(tx)
-        .await?;
-    for (id, row) in (tariff.year * TARIFF_ROWS_MAX..).zip(&tariff.row) {
-        let row = tariff_row::ActiveModel {
-            id: Set(id),
-            year: Set(tariff.year),
-            service: Set(row.service.clone()),
-            request_type: Set(row.request_type.clone()),
-            institution_type: Set(row.institution_type.clone()),
-            amount: Set(row.amount),
-            unit: Set(row.unit.clone()),
-            legal_reference: Set(row.legal_reference.clone()),
-        };
-        tariff_row::Entity::insert(row)
-            .exec_without_returning(tx)
-            .await?;
-    }
-    Ok(())
 }

@@ -1,5 +1,5 @@
 //! Reference data loaded from a file: terms, workflow versions, service calls,
-//! agreements and tariff tables. Loading is repeatable: rows are replaced by id.
+//! agreements and tariff tables. Loading is repeatable: rows are replaced by id, what is published stays.
 
 mod check;
 mod load;
@@ -323,21 +323,24 @@ pub struct Clause {
     pub text_fa: String,
 }
 
-/// A tariff table.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A tariff table. What is published of a year never changes; other content is a correction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TariffSeed {
     /// Jalali budget year.
     pub year: i32,
     /// The law.
     pub legal_reference: String,
+    /// For a correction: the newest version of the year, which this one follows.
+    #[serde(default)]
+    pub supersedes: Option<i32>,
     /// Rows; a table without a row for a service makes it free.
     #[serde(default)]
     pub row: Vec<TariffRowSeed>,
 }
 
 /// A row of a tariff table.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TariffRowSeed {
     /// Service.
@@ -346,6 +349,9 @@ pub struct TariffRowSeed {
     pub request_type: Option<String>,
     /// Institution type; any when unset.
     pub institution_type: Option<String>,
+    /// First day of the year on which the row holds, Jalali; the whole year when unset.
+    #[serde(default)]
+    pub from_date: Option<String>,
     /// Amount in `unit`.
     pub amount: i64,
     /// IRR_CURRENT or IRR_NEW.

@@ -272,6 +272,7 @@ pub fn seed(today: JalaliDate) -> Seed {
         tariff: vec![TariffSeed {
             year,
             legal_reference: "synthetic law".to_owned(),
+            supersedes: None,
             row: Vec::new(),
         }],
     }

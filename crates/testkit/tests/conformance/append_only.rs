@@ -1,14 +1,18 @@
 //! What is on record stays as it is: triggers hold the owner, missing grants hold the server.
 
+use gavah_testkit::fixtures;
+
 use crate::harness::TestStore;
 
 cases! {
     audit_rows_are_neither_changed_nor_deleted_nor_replaced,
+    published_tariffs_are_neither_changed_nor_deleted_nor_replaced,
 }
 
 cases_of! { postgres_only, Postgres:
     the_server_lacks_the_right_to_change_the_audit_or_the_schema,
     the_server_may_delete_only_where_it_must,
+    the_server_lacks_the_right_to_change_published_tariffs,
 }
 
 const TABLES: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
@@ -88,8 +92,51 @@ async fn the_server_may_delete_only_where_it_must(store: TestStore) {
             "issuance_job",
             "issuance_job_row",
             "lookup_budget",
-            "lookup_subject",
-            "tariff_row"
+            "lookup_subject"
         ]
     );
+}
+
+const PUBLISHED: [&str; 2] = ["tariff_version", "tariff_version_row"];
+
+async fn published_tariffs_are_neither_changed_nor_deleted_nor_replaced(store: TestStore) {
+    let mut seed = fixtures::seed(&[]);
+    seed.tariff[0].row = vec![fixtures::tariff_row("VALIDITY_CODE", 5)];
+    let operator = fixtures::operator(fixtures::now());
+    store.load_seed(&operator, &seed).await.unwrap();
+    let mut raw = store.place.superuser().await;
+    for table in PUBLISHED {
+        assert_eq!(store.count(table).await, 1);
+        let mut attempts = vec![
+            format!("UPDATE {table} SET legal_reference = 'another'"),
+            format!("DELETE FROM {table}"),
+        ];
+        if store.is_postgres() {
+            attempts.push(format!("TRUNCATE {table} CASCADE"));
+        } else {
+            attempts.push(format!(
+                "INSERT OR REPLACE INTO {table} SELECT * FROM {table}"
+            ));
+        }
+        for attempt in attempts {
+            let refused = raw.run(&attempt).await.unwrap_err().to_string();
+            assert!(refused.contains("append-only"), "{attempt}: {refused}");
+        }
+        assert_eq!(store.count(table).await, 1);
+    }
+}
+
+async fn the_server_lacks_the_right_to_change_published_tariffs(store: TestStore) {
+    let mut server = store.place.raw_runtime().await;
+    for table in PUBLISHED {
+        for attempt in [
+            format!("UPDATE {table} SET legal_reference = 'another'"),
+            format!("DELETE FROM {table}"),
+            format!("TRUNCATE {table}"),
+        ] {
+            let refused = server.run(&attempt).await.unwrap_err();
+            let code = refused.as_database_error().and_then(|error| error.code());
+            assert_eq!(code.as_deref(), Some("42501"), "{attempt}: {refused}");
+        }
+    }
 }

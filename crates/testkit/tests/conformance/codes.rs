@@ -198,6 +198,7 @@ async fn everything_a_code_says_reads_back(store: TestStore) {
         fee: Some(Money::new(70_000, MoneyUnit::IrrCurrent)),
         year: 1405,
         evidence: "synthetic law, row 1".to_owned(),
+        ground: None,
     };
     issue.expire_time = Some(after(3600));
     let stored = issued(&store, &call("IssueValidityCode", now()), &issue).await;

@@ -161,6 +161,39 @@ pub(super) async fn issue_codes(
     Ok((code, other))
 }
 
+/// Free, but not by silence: the quote names the year's table that has no row.
+pub(super) async fn quote(university: &Client, tell: Tell<'_>) -> Result<()> {
+    let asked = Asked {
+        title: "the university asks what a code costs: free, because the year's published table has no row for it",
+        caller: UNIVERSITY,
+        rpc: "TariffService/QuoteFee",
+    };
+    let request = pb::QuoteFeeRequest {
+        service: pb::ServiceKind::ValidityCode.into(),
+        institution_code: "90001".to_owned(),
+        ..Default::default()
+    };
+    let called = university
+        .call(request, |channel, request| async move {
+            channel.tariffs().quote_fee(request).await
+        })
+        .await;
+    let reply = must_grant(asked, called)?;
+    let quote = reply.message().quote.clone().unwrap_or_default();
+    if quote.basis() != pb::QuoteBasis::FreeNoTariffRow || quote.fee.is_some() {
+        return Err(miette!("{}: it is not free: {quote:?}", asked.title));
+    }
+    tell(&asked.answered(
+        &reply,
+        fields(json!({
+            "basis": "FREE_NO_TARIFF_ROW",
+            "evidence": quote.evidence,
+            "tariff_version": quote.tariff_version,
+            "digest": quote.digest,
+        })),
+    ))
+}
+
 fn issued(
     asked: Asked,
     called: Called<pb::IssueValidityCodeResponse>,

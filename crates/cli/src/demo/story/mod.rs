@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use self::agreements::under_agreements;
 use self::ask::{doubtful_codes, refusals, revoke, validate};
 use self::class::{issue_class, watch};
-use self::issue::{issue_certificate, issue_codes, push_records};
+use self::issue::{issue_certificate, issue_codes, push_records, quote};
 use self::register::register;
 use self::review::reviewed;
 use super::people::people;
@@ -90,6 +90,7 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
     let (students, class) = everybody.split_at(STUDENTS as usize);
     let callers = register(world, port, tell).await?;
     push_records(&callers.university, students, tell).await?;
+    quote(&callers.university, tell).await?;
     let (first, second) = issue_codes(&callers.university, students, tell).await?;
     validate(
         &callers.hub,

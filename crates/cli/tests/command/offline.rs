@@ -232,12 +232,12 @@ fn every_wrong_entry_of_a_seed_is_named_and_nothing_is_loaded() {
     assert!(unknown[0].contains("call[0].workflow"), "{unknown:?}");
     assert_eq!(
         site.run("audit verify --config gavah.toml").ended(0)["pending"],
-        2
+        4
     );
     site.run("seed --config gavah.toml seed.toml").ended(0);
     assert_eq!(
         site.run("audit verify --config gavah.toml").ended(0)["pending"],
-        3
+        5
     );
 }
 

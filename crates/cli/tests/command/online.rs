@@ -58,7 +58,7 @@ fn a_service_is_set_up_and_asked_from_the_command_line_alone() {
     let audit = site.run("audit verify --config gavah.toml").ended(0);
     assert_eq!(
         (audit["intact"].as_bool(), audit["links"].as_u64()),
-        (Some(true), Some(2)),
+        (Some(true), Some(4)),
         "{audit}"
     );
 }

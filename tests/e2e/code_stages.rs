@@ -4,7 +4,7 @@ use gavah_api::v1 as pb;
 use gavah_domain::document::DocumentState;
 use gavah_store::WorkflowSeed;
 use gavah_testkit::fixtures;
-use gavah_testkit::world::{CallerKind, EXPERT, UNIVERSITY, World};
+use gavah_testkit::world::{CODE_CALL, CallerKind, EXPERT, UNIVERSITY, World};
 use jiff::SignedDuration;
 use tonic::Code;
 
@@ -29,6 +29,7 @@ cases! {
     a_priced_application_waits_for_its_payment_and_ends_after_three_days,
     strangers_neither_see_nor_decide_and_the_etag_counts,
     of_two_decisions_at_once_one_wins,
+    the_agreement_it_was_handed_in_under_must_last,
     a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_for,
     who_comes_again_draws_the_same_lot,
     what_an_expert_attested_who_is_active_no_more_is_not_issued,
@@ -760,6 +761,48 @@ async fn of_two_decisions_at_once_one_wins(world: &mut World) {
     );
     let codes = Raw::to(world).await.number(&codes).await;
     assert_eq!(codes, i64::from(application.state() == S::Issued));
+}
+
+async fn the_agreement_it_was_handed_in_under_must_last(world: &mut World) {
+    offered(world, None).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let (first, second) = (
+        made(&university, create(world)).await,
+        made(&university, create(world)).await,
+    );
+    let name = format!("agreements/universities/institutions/{UNIVERSITY}");
+    let suspend = pb::SuspendAgreementRequest {
+        request_id: request_id(),
+        name: name.clone(),
+        remark: "synthetic".to_owned(),
+        ..Default::default()
+    };
+    organization.suspend_agreement(suspend).await.unwrap();
+    let confirm = |application| by_expert(application, pb::ExpertDecision::Confirm);
+    let answer = university.record_expert_decision(confirm(&first)).await;
+    refused(answer, Code::FailedPrecondition, "AGREEMENT_NOT_ACTIVE");
+    let reinstate = pb::ReinstateAgreementRequest {
+        request_id: request_id(),
+        name,
+        remark: "synthetic".to_owned(),
+        ..Default::default()
+    };
+    organization.reinstate_agreement(reinstate).await.unwrap();
+    let close = pb::CloseServiceCallRequest {
+        request_id: request_id(),
+        name: format!("serviceCalls/{CODE_CALL}"),
+        ..Default::default()
+    };
+    organization.close_service_call(close).await.unwrap();
+    let answer = university.create_validity_code_application(create(world));
+    refused(answer.await, Code::FailedPrecondition, "CALL_NOT_OPEN");
+    confirmed(&university, &first).await;
+    world
+        .clock()
+        .advance(SignedDuration::from_hours(24 * 30 + 1));
+    let answer = university.record_expert_decision(confirm(&second)).await;
+    refused(answer, Code::FailedPrecondition, "CALL_NOT_OPEN");
 }
 
 async fn a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_for(

@@ -1,10 +1,13 @@
 //! Agreements (توافق‌نامه): who may use a service during a call, for what, how often, and what is told then.
 
+use jiff::Timestamp;
+
 use crate::{
     caller::CallerClass,
     disclosure::{Extent, Told},
     enums::text_enum,
     reason::Reason,
+    service::ServiceCall,
 };
 
 text_enum! {
@@ -134,6 +137,29 @@ impl Agreement {
         Ok(())
     }
 
+    /// Whether what was handed in under it may still be decided at `now`; `call` is the call it belongs to. Requests in
+    /// flight outlive the call, and the agreement that ends with it, for the call's run-off days; an agreement that one side
+    /// has suspended or ended they do not outlive.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::AgreementNotActive`] or [`Reason::CallNotOpen`].
+    pub fn runs_off(&self, call: &ServiceCall, now: Timestamp) -> Result<(), Reason> {
+        let lasts = match (self.state, self.end) {
+            (AgreementState::Active, _)
+            | (AgreementState::Terminated, Some(AgreementEnd::CallEnded)) => true,
+            (
+                AgreementState::Requested | AgreementState::Suspended | AgreementState::Terminated,
+                _,
+            ) => false,
+        };
+        match (lasts, call.runs_off(now)) {
+            (false, _) => Err(Reason::AgreementNotActive),
+            (true, false) => Err(Reason::CallNotOpen),
+            (true, true) => Ok(()),
+        }
+    }
+
     /// What of `told` it lets be told.
     #[must_use]
     pub fn narrow(&self, told: Told) -> Told {
@@ -212,6 +238,42 @@ mod tests {
             ..Told::NOTHING
         };
         assert_eq!(named, only_name);
+    }
+
+    #[test]
+    fn requests_in_flight_outlive_the_call_and_no_ones_decision() {
+        use AgreementEnd as E;
+        use AgreementState as S;
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let call = ServiceCall {
+            id: "c".to_owned(),
+            service: crate::service::ServiceKind::ValidityCode,
+            state: crate::service::ServiceCallState::Closed,
+            open_time: at("2026-01-01T00:00:00Z"),
+            close_time: Some(at("2026-06-01T00:00:00Z")),
+            eligible_types: Vec::new(),
+            document_kinds: Vec::new(),
+            workflow_version: "w".to_owned(),
+            run_off_days: 30,
+        };
+        let (during, after) = (at("2026-06-30T23:59:59Z"), at("2026-07-01T00:00:00Z"));
+        let (ended, over) = (Err(Reason::AgreementNotActive), Err(Reason::CallNotOpen));
+        for (state, end, in_time, later) in [
+            (S::Active, None, Ok(()), over),
+            (S::Terminated, Some(E::CallEnded), Ok(()), over),
+            (S::Terminated, Some(E::ByProvider), ended, ended),
+            (S::Terminated, Some(E::ByConsumer), ended, ended),
+            (S::Suspended, None, ended, ended),
+            (S::Requested, None, ended, ended),
+        ] {
+            let own = Agreement {
+                state,
+                end,
+                ..agreement(&[])
+            };
+            assert_eq!(own.runs_off(&call, during), in_time, "{state} {end:?}");
+            assert_eq!(own.runs_off(&call, after), later, "{state} {end:?}");
+        }
     }
 
     #[test]

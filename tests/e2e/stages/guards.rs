@@ -2,7 +2,10 @@
 
 use gavah_api::v1 as pb;
 use gavah_client::Failure;
-use gavah_testkit::world::{CENTRAL_BODY, CallerKind, INACTIVE_EXPERT, UNIVERSITY, World};
+use gavah_testkit::world::{
+    CENTRAL_BODY, CERTIFICATE_CALL, CallerKind, INACTIVE_EXPERT, UNIVERSITY, World,
+};
+use jiff::SignedDuration;
 use tonic::Code;
 
 use super::*;
@@ -25,6 +28,8 @@ cases_of_any_engine! {
     a_paper_comes_with_exactly_one_kind_of_application,
     what_needs_a_review_is_refused_where_there_is_none,
     a_pause_stops_confirming_and_approving,
+    requests_in_flight_outlive_their_call_for_its_run_off_days,
+    what_was_handed_in_under_a_suspended_agreement_is_not_decided,
     a_workflow_version_that_is_published_never_changes,
 }
 
@@ -461,6 +466,65 @@ async fn a_pause_stops_confirming_and_approving(world: &mut World) {
     // What issues nothing goes on.
     let reject = university_decision(&handed_in, pb::UniversityDecision::Reject);
     university.record_university_decision(reject).await.unwrap();
+}
+
+async fn requests_in_flight_outlive_their_call_for_its_run_off_days(world: &mut World) {
+    reviewed(world).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let early = handed_in(world, UNIVERSITY).await;
+    let late = handed_in(world, UNIVERSITY).await;
+    let approved_in_time = confirmed(world, UNIVERSITY).await;
+    let close = pb::CloseServiceCallRequest {
+        request_id: request_id(),
+        name: format!("serviceCalls/{CERTIFICATE_CALL}"),
+        ..Default::default()
+    };
+    organization.close_service_call(close).await.unwrap();
+    // Nothing new is taken, and what is in flight goes on.
+    let row = record(world, UNIVERSITY);
+    let window = Peer::of(world, CallerKind::Window).await;
+    let answer = window.create_enrollment_certificate_application(apply(&row));
+    refused(answer.await, Code::FailedPrecondition, "CALL_NOT_OPEN");
+    let approve = organization_decision(&approved_in_time, pb::OrganizationDecision::Approve);
+    let answer = organization.record_organization_decision(approve).await;
+    answer.unwrap();
+    put_on_record(world, &record_of(world, &early)).await;
+    let confirm = university_decision(&early, pb::UniversityDecision::Confirm);
+    let answer = university.record_university_decision(confirm).await;
+    answer.unwrap();
+    world
+        .clock()
+        .advance(SignedDuration::from_hours(24 * 30 + 1));
+    put_on_record(world, &record_of(world, &late)).await;
+    let confirm = university_decision(&late, pb::UniversityDecision::Confirm);
+    let answer = university.record_university_decision(confirm).await;
+    refused(answer, Code::FailedPrecondition, "CALL_NOT_OPEN");
+    // It can still be ended.
+    let reject = university_decision(&late, pb::UniversityDecision::Reject);
+    university.record_university_decision(reject).await.unwrap();
+}
+
+async fn what_was_handed_in_under_a_suspended_agreement_is_not_decided(world: &mut World) {
+    reviewed(world).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let organization = Peer::of(world, CallerKind::Organization).await;
+    let handed_in = handed_in(world, UNIVERSITY).await;
+    put_on_record(world, &record_of(world, &handed_in)).await;
+    let confirmed = confirmed(world, UNIVERSITY).await;
+    let suspend = pb::SuspendAgreementRequest {
+        request_id: request_id(),
+        name: "agreements/window/callers/window".to_owned(),
+        remark: "synthetic".to_owned(),
+        ..Default::default()
+    };
+    organization.suspend_agreement(suspend).await.unwrap();
+    let confirm = university_decision(&handed_in, pb::UniversityDecision::Confirm);
+    let answer = university.record_university_decision(confirm).await;
+    refused(answer, Code::FailedPrecondition, "AGREEMENT_NOT_ACTIVE");
+    let approve = organization_decision(&confirmed, pb::OrganizationDecision::Approve);
+    let answer = organization.record_organization_decision(approve).await;
+    refused(answer, Code::FailedPrecondition, "AGREEMENT_NOT_ACTIVE");
 }
 
 async fn a_workflow_version_that_is_published_never_changes(world: &mut World) {

@@ -8,6 +8,7 @@ use gavah_domain::{TextEnum, Violations};
 use gavah_store::{
     ActContext, AgreementFilter, AgreementText, RegistryChange, StoredAgreement, StoredCall,
 };
+use jiff::Timestamp;
 
 use super::registry::settle;
 use super::{App, actor, context, earlier};
@@ -319,6 +320,28 @@ pub fn service_of(call: &Acting, stored: &StoredAgreement) -> Result<ServiceKind
     let under = call.snapshot.call(&stored.agreement.call_id);
     let service = under.map(|under| under.service);
     service.ok_or(AppError::Internal("an agreement names an unknown call"))
+}
+
+/// Whether what was handed in under an agreement may still be decided.
+///
+/// # Errors
+///
+/// AGREEMENT_NOT_ACTIVE, CALL_NOT_OPEN; [`AppError::Store`].
+pub(super) async fn in_flight(
+    app: &App,
+    call: &Acting,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    // An early version noted none.
+    if id.is_empty() {
+        return Ok(());
+    }
+    let missing = AppError::Internal("an application names an unknown agreement");
+    let stored = app.store_for(call).find_agreement(id).await?;
+    let agreement = stored.ok_or_else(|| missing.clone())?.agreement;
+    let under = call.snapshot.call(&agreement.call_id).ok_or(missing)?;
+    Ok(agreement.runs_off(under, now)?)
 }
 
 /// Closes the calls whose time is over; returns how many.

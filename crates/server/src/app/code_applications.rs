@@ -15,6 +15,7 @@ use gavah_store::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::agreements::in_flight;
 use super::attachments::{complete, may_attach};
 use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, proves, ready};
 use super::{
@@ -241,9 +242,9 @@ async fn hand_in(
     let institution = owned(call, &facts.program.institution)?;
     let Terms {
         call: open,
+        agreement,
         workflow,
         quote,
-        ..
     } = terms(
         app,
         call,
@@ -289,6 +290,7 @@ async fn hand_in(
             Some(begun) => begun.documents,
             None => call.documents(ServiceKind::ValidityCode),
         },
+        agreement: agreement.id.clone(),
         attestation: None,
     };
     let key = key(workflow, &content);
@@ -361,6 +363,7 @@ async fn granted(
         return Err(Reason::InstitutionNotActive.into());
     }
     not_paused(call, ServiceKind::ValidityCode, institution)?;
+    in_flight(app, call, &content.agreement, now).await?;
     let workflow = pinned(call, content)?;
     let (codes, mut levels) = (still_proven(app, call, content, now).await?, Vec::new());
     levels.extend(codes.iter().map(|prior| prior.level));

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use ::aws_lc_rs::digest::{SHA256, digest};
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,

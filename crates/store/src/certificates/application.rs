@@ -69,6 +69,8 @@ pub struct ApplicationContent {
     pub workflow_version: String,
     /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
     pub documents: i64,
+    /// Id of the agreement under which it was handed in; empty for what an early version took.
+    pub agreement: String,
 }
 
 impl From<&CertificateContent> for ApplicationContent {
@@ -88,6 +90,7 @@ impl From<&CertificateContent> for ApplicationContent {
             quote: Some(content.quote.clone()),
             workflow_version: content.workflow_version.clone(),
             documents: content.documents,
+            agreement: String::new(),
         }
     }
 }
@@ -476,6 +479,8 @@ struct ApplicationJson {
     workflow: String,
     #[serde(default)]
     documents: i64,
+    #[serde(default)]
+    agreement: String,
 }
 
 fn application_json(content: &ApplicationContent) -> Result<String, StoreError> {
@@ -495,6 +500,7 @@ fn application_json(content: &ApplicationContent) -> Result<String, StoreError> 
         quote: content.quote.as_ref().map(QuoteJson::from),
         workflow: content.workflow_version.clone(),
         documents: content.documents,
+        agreement: content.agreement.clone(),
     })
 }
 
@@ -528,6 +534,7 @@ pub(super) fn application_content(stored: &str) -> Result<ApplicationContent, St
         quote: json.quote.map(QuoteJson::read).transpose()?,
         workflow_version: json.workflow,
         documents: json.documents,
+        agreement: json.agreement,
     })
 }
 

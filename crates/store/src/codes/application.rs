@@ -68,6 +68,8 @@ pub struct CodeApplicationContent {
     pub workflow_version: String,
     /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
     pub documents: i64,
+    /// Id of the agreement under which it was handed in last; empty for what an early version took.
+    pub agreement: String,
     /// The expert's attestation, once confirmed.
     pub attestation: Option<Attestation>,
 }
@@ -377,6 +379,8 @@ struct ContentJson {
     quote: QuoteJson,
     workflow: String,
     documents: i64,
+    #[serde(default)]
+    agreement: String,
     attestation: Option<Attestation>,
 }
 
@@ -421,6 +425,7 @@ fn content_json(content: &CodeApplicationContent) -> Result<String, StoreError> 
         quote: (&content.quote).into(),
         workflow: content.workflow_version.clone(),
         documents: content.documents,
+        agreement: content.agreement.clone(),
         attestation: content.attestation.clone(),
     })
 }
@@ -451,6 +456,7 @@ fn content_read(stored: &str) -> Result<CodeApplicationContent, StoreError> {
         quote: json.quote.read()?,
         workflow_version: json.workflow,
         documents: json.documents,
+        agreement: json.agreement,
         attestation: json.attestation,
     })
 }

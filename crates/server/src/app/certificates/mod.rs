@@ -142,10 +142,15 @@ async fn begin(
         quote: None,
         workflow_version: String::new(),
         documents: call.documents(ServiceKind::EnrollmentCertificate),
+        agreement: String::new(),
     };
     let Terms {
-        workflow, quote, ..
+        workflow,
+        quote,
+        agreement,
+        ..
     } = rules(app, call, &asked, now)?;
+    agreement.id.clone_into(&mut asked.agreement);
     workflow.id.clone_into(&mut asked.workflow_version);
     may_attach(app, call, &asked.attachments, &[]).await?;
     if !input.draft {

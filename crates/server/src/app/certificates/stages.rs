@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::issue::{For, Issued, issue, open_exists, stands_for};
 use super::prepare::{Ground, Prepared, Voucher, may_be_reviewed, open_key, prepare, source};
 use super::{rules, to_the_end};
+use crate::app::agreements::in_flight;
 use crate::app::attachments::{complete, may_attach};
 use crate::app::{App, PAY_WITHIN, context, earlier, lot, may_read, not_paused};
 use crate::call::Acting;
@@ -432,8 +433,9 @@ async fn plan(
     }
     match deed.action {
         ApplicationAction::Submit => {
-            let quote = rules(app, call, &content, now)?.quote;
-            content.quote.get_or_insert(quote);
+            let terms = rules(app, call, &content, now)?;
+            content.quote.get_or_insert(terms.quote);
+            terms.agreement.id.clone_into(&mut content.agreement);
             let source = source(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;
             complete(
@@ -448,6 +450,7 @@ async fn plan(
             let institution = institution.ok_or(Reason::InstitutionNotActive)?;
             let service = ServiceKind::EnrollmentCertificate;
             not_paused(call, service, &institution.institution)?;
+            in_flight(app, call, &content.agreement, now).await?;
             let source = source(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;
             let ground = ground(&content, workflow, source.as_ref())?;

@@ -378,7 +378,12 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
             ),
         ],
         agreement: vec![
-            agreement("demo-universities", "demo-validity-code", institutions),
+            // Bounds that nobody reaches: what counting costs is part of what is shown.
+            AgreementSeed {
+                daily_calls: Some(1_000_000_000),
+                burst: Some(1_000_000),
+                ..agreement("demo-universities", "demo-validity-code", institutions)
+            },
             agreement(
                 "demo-window",
                 "demo-enrollment-certificate",

@@ -129,6 +129,23 @@ impl JalaliDate {
         )
     }
 
+    /// The instant at which clocks in Tehran show so many minutes after midnight on the day, at most 1,440.
+    #[must_use]
+    pub fn at_minute(self, minute: u16) -> Timestamp {
+        let Some((hour, minute)) = small(minute / 60)
+            .and_then(|hour| Ok((hour, small(minute % 60)?)))
+            .ok()
+            .filter(|(hour, _)| *hour < 24)
+        else {
+            return self.end_exclusive();
+        };
+        let shown = self
+            .to_gregorian()
+            .at(hour.cast_signed(), minute.cast_signed(), 0, 0);
+        let instant = TEHRAN.to_ambiguous_timestamp(shown).compatible();
+        instant.unwrap_or(Timestamp::MAX)
+    }
+
     /// The year, which is also the budget year.
     #[must_use]
     pub fn year(self) -> i32 {

@@ -208,8 +208,14 @@ pub(crate) struct Serving<'a> {
 impl Serving<'_> {
     /// The connection flags of a caller.
     pub(crate) fn flags(&self, caller: &str) -> String {
+        let on_behalf = match caller {
+            "hub" => {
+                " --on-behalf-of 14099999990 --under-agreement agreements/agency/agencies/14099999990"
+            }
+            _ => "",
+        };
         format!(
-            "--endpoint {} --ca pki/ca.pem --cert {caller}.pem --key {caller}.key",
+            "--endpoint {} --ca pki/ca.pem --cert {caller}.pem --key {caller}.key{on_behalf}",
             self.endpoint
         )
     }
@@ -295,6 +301,16 @@ fn seed() -> String {
              consumers = [\"{consumer}\"]\n"
         ));
     }
+    for (id, consumer, through) in [
+        ("hub", "callers/hub", ""),
+        ("agency", "agencies/14099999990", "through = \"hub\"\n"),
+    ] {
+        seed.push_str(&format!(
+            "[[agreement]]\nid = \"{id}\"\ncall = \"c-VALIDITY_CODE\"\nstate = \"ACTIVE\"\n{through}\
+             consumers = [\"{consumer}\"]\npurposes = [\"VALIDATE\", \"MATCH\", \"INQUIRE\"]\n"
+        ));
+    }
+    seed.push_str(include_str!("../../../../deploy/agreement-texts.toml"));
     for year in [today.year(), today.year() + 1] {
         seed.push_str(&format!(
             "[[tariff]]\nyear = {year}\nlegal_reference = \"synthetic\"\n"

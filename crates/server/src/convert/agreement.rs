@@ -360,7 +360,7 @@ pub fn get_text(request: &pb::GetAgreementTextRequest) -> Result<(ServiceKind, i
 
 fn call_id(name: &str) -> Result<String, Reason> {
     let id = name.strip_prefix("serviceCalls/").unwrap_or_default();
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match id.len() {
         1..=CALL_ID_MAX_CHARS if id.chars().all(plain) => Ok(id.to_owned()),
         _ => Err(Reason::FieldFormat),

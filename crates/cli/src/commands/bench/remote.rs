@@ -125,7 +125,9 @@ impl Remote {
             false => Ok(Arc::clone(&self.codes)),
         };
         match scenario {
-            Scenario::ValidateHot | Scenario::Handshake => Ok(Kind::Validate(codes()?)),
+            Scenario::ValidateHot | Scenario::ValidateWithoutAgreement | Scenario::Handshake => {
+                Ok(Kind::Validate(codes()?))
+            }
             Scenario::ValidateUnknown => Ok(Kind::Unknown),
             Scenario::ValidateMixed => Ok(Kind::Mixed(codes()?)),
             Scenario::Batch => Ok(Kind::Batch(codes()?)),

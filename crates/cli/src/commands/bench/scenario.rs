@@ -19,6 +19,8 @@ pub(crate) enum Scenario {
     EchoTuned,
     /// ValidateCode with codes that were asked about before
     ValidateHot,
+    /// The same asked by a caller that needs no agreement
+    ValidateWithoutAgreement,
     /// ValidateCode without the cache of verdicts
     ValidateCold,
     /// ValidateCode with codes that nobody was given
@@ -50,6 +52,7 @@ impl Scenario {
         Self::EchoStock,
         Self::EchoTuned,
         Self::ValidateHot,
+        Self::ValidateWithoutAgreement,
         Self::ValidateCold,
         Self::ValidateUnknown,
         Self::ValidateMixed,
@@ -86,7 +89,7 @@ impl Scenario {
     /// Who asks.
     pub(super) fn caller(self) -> &'static str {
         match self {
-            Self::Certificate => WINDOW,
+            Self::Certificate | Self::ValidateWithoutAgreement => WINDOW,
             _ => UNIVERSITY,
         }
     }
@@ -104,9 +107,11 @@ impl Scenario {
         let codes = || Arc::clone(&site.codes);
         let ground = || Arc::clone(&site.ground);
         Ok(match self {
-            Self::EchoStock | Self::EchoTuned | Self::ValidateHot | Self::ValidateCold => {
-                Kind::Validate(codes())
-            }
+            Self::EchoStock
+            | Self::EchoTuned
+            | Self::ValidateHot
+            | Self::ValidateWithoutAgreement
+            | Self::ValidateCold => Kind::Validate(codes()),
             Self::ValidateUnknown => Kind::Unknown,
             Self::ValidateMixed => Kind::Mixed(codes()),
             Self::Issue => Kind::Issue(ground()),

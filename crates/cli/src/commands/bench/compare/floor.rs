@@ -122,3 +122,17 @@ pub(super) async fn tracing(context: &Context<'_>) -> Result<Row, Problem> {
     ];
     Ok(Row::of(goals, sides))
 }
+
+/// What agreement, quotas and the narrowing of what is told cost: asked by a caller under an agreement with both quotas, and
+/// by one that needs none, of one kind of server in the same run.
+pub(super) async fn agreement(context: &Context<'_>) -> Result<Row, Problem> {
+    let site = context.site(None).await?;
+    let planned = [Scenario::ValidateHot, Scenario::ValidateWithoutAgreement].map(Planned::from);
+    let sides = measure(&site, &planned, &context.plan).await?;
+    let goals = vec![Goal::new(
+        "ValidateCode under an agreement with quotas: CPU ÷ without one",
+        cpu(&sides, "validate-hot", "validate-without-agreement")?,
+        Bound::Stated,
+    )];
+    Ok(Row::of(goals, sides))
+}

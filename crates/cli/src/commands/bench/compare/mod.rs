@@ -66,6 +66,8 @@ pub(crate) enum RowName {
     Scale,
     /// Traces of every and of a hundredth call against none
     Tracing,
+    /// ValidateCode under an agreement with quotas against a caller that needs none
+    Agreement,
     /// Good answers beyond what can be served, and how fast the others are refused
     Overload,
     /// Time until it can be called, and memory at rest
@@ -155,6 +157,7 @@ async fn measure(context: &Context<'_>, name: RowName) -> Result<Row, Problem> {
         RowName::BulkCodes => bulk::codes(context).await,
         RowName::Scale => scale::measure(context).await,
         RowName::Tracing => floor::tracing(context).await,
+        RowName::Agreement => floor::agreement(context).await,
         RowName::Overload => overload::measure(context).await,
         RowName::Start => start::measure(context).await,
         RowName::Memory => scale::memory(context).await,

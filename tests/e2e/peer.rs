@@ -125,6 +125,10 @@ methods! {
         list_issuance_jobs(ListIssuanceJobsRequest) -> ListIssuanceJobsResponse,
         cancel_issuance_job(CancelIssuanceJobRequest) -> CancelIssuanceJobResponse,
     }
+    sandbox {
+        get_clock(GetClockRequest) -> GetClockResponse,
+        move_clock(MoveClockRequest) -> MoveClockResponse,
+    }
     tariffs {
         quote_fee(QuoteFeeRequest) -> QuoteFeeResponse,
         list_tariff_rows(ListTariffRowsRequest) -> ListTariffRowsResponse,

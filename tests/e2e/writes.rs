@@ -59,6 +59,7 @@ heads! {
     CreateValidityCodeApplicationRequest,
     IssueValidityCodeRequest,
     OpenServiceCallRequest,
+    MoveClockRequest,
     PauseIssuanceRequest,
     ProposeRevocationRequest,
     PublishServiceDocumentRequest,

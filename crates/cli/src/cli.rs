@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agreement, attachment, audit, bench, call, caller, certificate, changes, check_config, code,
-    guide, incident, inquiry, issuance, keys, migrate, pki, record, seed, serve, service_document,
-    tariff, whoami,
+    guide, incident, inquiry, issuance, keys, migrate, pki, record, sandbox, seed, serve,
+    service_document, tariff, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -88,6 +88,9 @@ enum Task {
     /// What is on record of a person
     #[command(subcommand)]
     Inquiry(inquiry::InquiryCommand),
+    /// What only a sandbox can do
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
     /// What the services cost: tables of the budget years, and quotes
     #[command(subcommand)]
     Tariff(tariff::TariffCommand),
@@ -142,6 +145,7 @@ impl Task {
             Self::Call(command) => call::run(&command, output).await,
             Self::Agreement(command) => agreement::run(&command, output).await,
             Self::Inquiry(command) => inquiry::run(&command, output).await,
+            Self::Sandbox(command) => sandbox::run(&command, output).await,
             Self::Tariff(command) => tariff::run(&command, output).await,
             Self::Issuance(command) => issuance::run(&command, output).await,
             Self::Incident(command) => incident::run(&command, output).await,

@@ -17,8 +17,8 @@ use gavah_api::v1::{
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
-    registry_service_client::RegistryServiceClient, tariff_service_client::TariffServiceClient,
-    validation_service_client::ValidationServiceClient,
+    registry_service_client::RegistryServiceClient, sandbox_service_client::SandboxServiceClient,
+    tariff_service_client::TariffServiceClient, validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
@@ -135,6 +135,11 @@ impl Channel {
     /// What the services cost.
     pub fn tariffs(&self) -> TariffServiceClient<Channel> {
         TariffServiceClient::new(self.clone())
+    }
+
+    /// What only a sandbox can do.
+    pub fn sandbox(&self) -> SandboxServiceClient<Channel> {
+        SandboxServiceClient::new(self.clone())
     }
 
     /// The change feed.

@@ -17,8 +17,8 @@ use gavah_api::v1::{
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
-    registry_service_client::RegistryServiceClient, tariff_service_client::TariffServiceClient,
-    validation_service_client::ValidationServiceClient,
+    registry_service_client::RegistryServiceClient, sandbox_service_client::SandboxServiceClient,
+    tariff_service_client::TariffServiceClient, validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
@@ -230,6 +230,11 @@ impl Client {
     /// What the services cost, with deadline and trace context but without repetition.
     pub fn tariffs(&self) -> TariffServiceClient<Channel> {
         self.once().tariffs()
+    }
+
+    /// What only a sandbox can do, with deadline and trace context but without repetition.
+    pub fn sandbox(&self) -> SandboxServiceClient<Channel> {
+        self.once().sandbox()
     }
 
     /// The change feed, with trace context but without repetition; reading a part has a deadline.

@@ -183,6 +183,15 @@ impl JalaliDate {
             .unwrap_or_else(|_| Self::saturating(LAST_DAY))
     }
 
+    /// The same time of day so many Jalali months after `instant`, in Tehran: the same day number, clamped to the length
+    /// of its month.
+    #[must_use]
+    pub fn months_after(instant: Timestamp, months: u32) -> Timestamp {
+        let date = Self::of(instant);
+        let since_midnight = instant.duration_since(date.start_of_day());
+        date.plus_months(months).start_of_day() + since_midnight
+    }
+
     /// How many days lie between this date and `later`; negative when `later` is earlier.
     #[must_use]
     pub fn days_until(self, later: Self) -> i64 {

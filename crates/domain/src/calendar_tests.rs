@@ -197,3 +197,19 @@ proptest! {
         prop_assert_eq!(start.days_until(start.plus_days(days)), days);
     }
 }
+
+#[test]
+fn a_month_later_is_the_same_time_of_the_same_day_or_of_the_last_one() {
+    for (from, months, to) in [
+        ("1405/01/31", 1, "1405/02/31"),
+        ("1405/06/31", 1, "1405/07/30"),
+        ("1405/11/30", 1, "1405/12/29"),
+        ("1403/11/30", 1, "1403/12/30"),
+        ("1403/12/30", 12, "1404/12/29"),
+        ("1405/02/23", 0, "1405/02/23"),
+    ] {
+        let noon = jiff::SignedDuration::from_hours(12);
+        let at = |text| JalaliDate::parse(text).unwrap().start_of_day() + noon;
+        assert_eq!(JalaliDate::months_after(at(from), months), at(to), "{from}");
+    }
+}

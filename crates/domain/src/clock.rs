@@ -3,7 +3,10 @@
 use std::{
     error::Error,
     fmt,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -55,6 +58,49 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// A clock of a sandbox: another clock, and how far it was moved ahead of it. It never goes back.
+#[derive(Debug)]
+pub struct MovableClock {
+    real: Arc<dyn Clock>,
+    ahead: AtomicI64,
+}
+
+impl MovableClock {
+    /// A clock that goes with `real` until it is moved.
+    #[must_use]
+    pub fn new(real: Arc<dyn Clock>) -> Self {
+        Self {
+            real,
+            ahead: AtomicI64::new(0),
+        }
+    }
+
+    /// How far it is ahead, in microseconds.
+    #[must_use]
+    pub fn ahead_micros(&self) -> i64 {
+        self.ahead.load(Ordering::SeqCst)
+    }
+
+    /// The time it would show if nobody had moved it.
+    #[must_use]
+    pub fn real(&self) -> Timestamp {
+        self.real.now()
+    }
+
+    /// Moves it so far ahead; less than it is already changes nothing.
+    pub fn move_ahead(&self, micros: i64) {
+        self.ahead.fetch_max(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        let micros = self.real.now().as_microsecond();
+        let moved = micros.saturating_add(self.ahead_micros());
+        Timestamp::from_microsecond(moved).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -156,5 +202,22 @@ mod tests {
     #[test]
     fn no_uuid_is_made_without_randomness() {
         assert_eq!(new_uuid(Timestamp::UNIX_EPOCH, &Broken), Err(EntropyError));
+    }
+
+    #[test]
+    fn a_movable_clock_goes_on_and_never_back() {
+        let start = Timestamp::from_second(1_778_661_000).unwrap();
+        let real = Arc::new(FixedClock::new(start));
+        let clock = MovableClock::new(real.clone());
+        assert_eq!(clock.now(), start);
+        clock.move_ahead(5_000_000);
+        assert_eq!(clock.now(), start + SignedDuration::from_secs(5));
+        clock.move_ahead(4_000_000);
+        assert_eq!(clock.ahead_micros(), 5_000_000);
+        real.advance(SignedDuration::from_secs(1));
+        assert_eq!(clock.now(), start + SignedDuration::from_secs(6));
+        assert_eq!(clock.real(), start + SignedDuration::from_secs(1));
+        clock.move_ahead(i64::MAX);
+        assert_eq!(clock.now(), Timestamp::MAX);
     }
 }

@@ -37,7 +37,9 @@ pub mod violation;
 pub mod working_calendar;
 
 pub use calendar::JalaliDate;
-pub use clock::{Clock, Entropy, EntropyError, FixedClock, SystemClock, SystemEntropy, new_uuid};
+pub use clock::{
+    Clock, Entropy, EntropyError, FixedClock, MovableClock, SystemClock, SystemEntropy, new_uuid,
+};
 pub use code::{CodeScheme, MalformedCode, ValidityCode};
 pub use enums::TextEnum;
 pub use identity::{

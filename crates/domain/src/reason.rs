@@ -257,6 +257,14 @@ reasons! {
             en: "tariff of the budget year is not loaded",
             fa: "جدول تعرفهٔ این سال بودجه بارگذاری نشده است",
             remedy: "Ask the provider to load the tariff of the year; a missing table never means free of charge.";
+        ClockNotMovable = "CLOCK_NOT_MOVABLE",
+            en: "clock can be moved in a sandbox only",
+            fa: "جابه‌جا کردن ساعت تنها در محیط آزمایشی ممکن است",
+            remedy: "Ask a server that is configured as a sandbox.";
+        ClockOnlyForward = "CLOCK_ONLY_FORWARD",
+            en: "clock can only be moved forward",
+            fa: "ساعت را تنها می‌توان به جلو برد",
+            remedy: "Ask GetClock what time it is, and name a later day.";
         TermNotLoaded = "TERM_NOT_LOADED",
             en: "academic term is not in the table of terms",
             fa: "نیم‌سال تحصیلی در جدول نیم‌سال‌ها ثبت نشده است",

@@ -49,6 +49,8 @@ pub struct Config {
     pub budgets: BudgetsConfig,
     /// `[runtime]`
     pub runtime: RuntimeConfig,
+    /// `[sandbox]`
+    pub sandbox: SandboxConfig,
 }
 
 /// What a node remembers.
@@ -200,6 +202,8 @@ impl RegistryConfig {
 pub struct RuntimeConfig {
     /// 0 for one for each core.
     shards: usize,
+    /// Whether what is issued is meant.
+    production: bool,
 }
 
 impl RuntimeConfig {
@@ -210,6 +214,13 @@ impl RuntimeConfig {
             .or_else(|| available_parallelism().ok())
             .unwrap_or(NonZero::<usize>::MIN)
     }
+}
+
+/// What only a sandbox may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SandboxConfig {
+    /// Whether officers may move the time that the service goes by.
+    pub movable_clock: bool,
 }
 
 /// What is told about the service's own doings, and to whom.

@@ -111,6 +111,8 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.RegistryService/UpdateExpert", OFFICERS),
     ("/gavah.v1.RegistryService/UpdateInstitution", OFFICERS),
     ("/gavah.v1.RegistryService/WhoAmI", EVERY_CLASS),
+    ("/gavah.v1.SandboxService/GetClock", OFFICERS),
+    ("/gavah.v1.SandboxService/MoveClock", OFFICERS),
     ("/gavah.v1.TariffService/ListTariffRows", ALL_BUT_MONITORS),
     ("/gavah.v1.TariffService/QuoteFee", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/BatchValidateCodes", ALL_BUT_MONITORS),
@@ -204,7 +206,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 95 + 4);
+        assert_eq!(listed.len(), 97 + 4);
     }
 
     #[test]
@@ -368,7 +370,9 @@ mod tests {
             "CreateExpert",
             "CreateInstitution",
             "CreateServiceCall",
+            "GetClock",
             "GetEnrollmentRecord",
+            "MoveClock",
             "OpenServiceCall",
             "PauseIssuance",
             "PreviewRevocation",
@@ -382,8 +386,8 @@ mod tests {
             "RetireClientCertificate",
             "RevokeEnrollmentCertificate",
             "SuspendAgreement",
-            "TerminateAgreement",
             "SuspendEnrollmentCertificate",
+            "TerminateAgreement",
             "UpdateCaller",
             "UpdateExpert",
             "UpdateInstitution",

@@ -52,6 +52,7 @@ struct Shared {
     /// Why not; none when ready.
     reason: Mutex<Option<&'static str>>,
     started: AtomicBool,
+    sandbox: AtomicBool,
 }
 
 impl Readiness {
@@ -61,7 +62,15 @@ impl Readiness {
         Self(Arc::new(Shared {
             reason: Mutex::new(Some(reason)),
             started: AtomicBool::new(false),
+            sandbox: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether to warn with every answer that the clock can be moved.
+    #[must_use]
+    pub fn sandbox(self, sandbox: bool) -> Self {
+        self.0.sandbox.store(sandbox, Ordering::Release);
+        self
     }
 
     /// From now on calls are taken.
@@ -166,7 +175,13 @@ fn answer(method: &Method, path: &str, readiness: &Readiness) -> Response<Full<B
     }
     let unavailable =
         |reason: &str| reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"));
-    let ok = || reply(StatusCode::OK, TEXT, "ok\n");
+    let ok = || {
+        let text = match readiness.0.sandbox.load(Ordering::Acquire) {
+            true => "ok; SANDBOX: the clock can be moved, nothing issued here is worth anything\n",
+            false => "ok\n",
+        };
+        reply(StatusCode::OK, TEXT, text)
+    };
     match (path, readiness.reason()) {
         ("/livez", _) | ("/readyz", None) => ok(),
         ("/readyz", Some(reason)) => unavailable(reason),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use gavah_domain::MovableClock;
 use gavah_store::{Snapshot, Store, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ const BELIEVED: Duration = Duration::from_secs(5);
 /// The registry as this node knows it.
 pub struct Registry {
     store: Store,
+    clock: Option<Arc<MovableClock>>,
     seen: ArcSwap<Seen>,
     reload: Mutex<()>,
 }
@@ -32,18 +34,29 @@ impl Registry {
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn load(store: Store) -> Result<Arc<Self>, StoreError> {
+    pub async fn load(
+        store: Store,
+        clock: Option<Arc<MovableClock>>,
+    ) -> Result<Arc<Self>, StoreError> {
         let confirmed = Instant::now();
         let snapshot = Arc::new(store.snapshot().await?);
+        follow(clock.as_deref(), &snapshot)?;
         let seen = ArcSwap::from_pointee(Seen {
             snapshot,
             confirmed,
         });
         Ok(Arc::new(Self {
             store,
+            clock,
             seen,
             reload: Mutex::new(()),
         }))
+    }
+
+    /// The clock, where it can be moved.
+    #[must_use]
+    pub fn clock(&self) -> Option<&MovableClock> {
+        self.clock.as_deref()
     }
 
     /// Asks the store whether the registry has moved and loads it if so.
@@ -61,6 +74,7 @@ impl Registry {
         } else {
             Arc::new(self.store.snapshot().await?)
         };
+        follow(self.clock.as_deref(), &snapshot)?;
         self.seen.store(Arc::new(Seen {
             snapshot,
             confirmed,
@@ -83,6 +97,22 @@ impl Registry {
             () = shutdown => {}
         }
     }
+}
+
+/// Takes over how far the clock of all nodes was moved. A server that is no sandbox does not serve a store whose time is
+/// not the real one: its documents would be judged by another time than they were issued by.
+fn follow(clock: Option<&MovableClock>, snapshot: &Snapshot) -> Result<(), StoreError> {
+    match (clock, snapshot.clock_ahead_micros) {
+        (Some(clock), micros) => clock.move_ahead(micros),
+        (None, 0) => {}
+        (None, _) => {
+            return Err(StoreError::Config(
+                "the clock of this store was moved: only servers with sandbox.movable_clock = true may serve it"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl CallerDirectory for Registry {

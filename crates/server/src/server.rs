@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gavah_api::DESCRIPTOR_SET;
-use gavah_domain::{Clock, Entropy, SystemClock, SystemEntropy, new_uuid};
+use gavah_domain::{Clock, Entropy, MovableClock, SystemClock, SystemEntropy, new_uuid};
 use gavah_evidence::{FileSigner, KeyError, SubjectHasher};
 use gavah_objects::{Objects, ObjectsError};
 use gavah_store::{Store, StoreError};
@@ -40,7 +40,7 @@ use crate::tasks::{
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 15] = [
+const SERVICES: [&str; 16] = [
     "",
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
@@ -53,6 +53,7 @@ const SERVICES: [&str; 15] = [
     "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
+    "gavah.v1.SandboxService",
     "gavah.v1.TariffService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",
@@ -160,13 +161,25 @@ impl Server {
         let store =
             Store::open(&config.store.store_config(), config.store.limits(), entropy).await?;
         let objects = Objects::open(&config.objects)?;
-        let registry = Registry::load(store.clone()).await?;
+        let clock = config
+            .sandbox
+            .movable_clock
+            .then(|| Arc::new(MovableClock::new(Arc::clone(&surroundings.clock))));
+        if clock.is_some() {
+            tracing::warn!(
+                "SANDBOX: the clock of this service can be moved; nothing it issues is worth anything"
+            );
+        }
+        let registry = Registry::load(store.clone(), clock.clone()).await?;
         let (listener, address) = listen(config.listen.address).await?;
         let (probes_listener, probes_address) = listen(config.listen.probes_address).await?;
         let app = Arc::new(App {
             store,
             objects,
-            clock: Arc::clone(&surroundings.clock),
+            clock: match clock {
+                Some(clock) => clock,
+                None => Arc::clone(&surroundings.clock),
+            },
             entropy: Arc::clone(&surroundings.entropy),
             signer: Arc::new(signer),
             hasher,
@@ -182,7 +195,10 @@ impl Server {
         // A restart is no new day.
         app.budgets.settle(&app).await?;
         app.quotas.settle(&app).await?;
-        let probes = Probes::new(probes_listener, Readiness::new("starting"));
+        let probes = Probes::new(
+            probes_listener,
+            Readiness::new("starting").sandbox(config.sandbox.movable_clock),
+        );
         Ok(Self {
             app,
             tls,

@@ -39,6 +39,19 @@ pub enum StoreConfig {
     },
 }
 
+impl StoreConfig {
+    /// Whether the database is on another machine, as far as its URL tells.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Sqlite { .. } => false,
+            Self::Postgres { url } => {
+                PgConnectOptions::from_str(url).is_ok_and(|options| !is_local(&options))
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub terms: TermTable,
     /// Tariff tables, every version, by year and version.
     pub tariffs: Vec<TariffYear>,
+    /// How far the clock of a sandbox was moved, in microseconds; 0 everywhere else.
+    pub clock_ahead_micros: i64,
     /// Pauses of issuing in force.
     pub pauses: Vec<StoredPause>,
     /// Of each service the number of the last publication of its documents; none where nothing is published.
@@ -145,6 +147,7 @@ impl Store {
                 workflows: self.workflows().await?,
                 terms: self.terms().await?,
                 tariffs: self.tariffs().await?,
+                clock_ahead_micros: self.clock_ahead().await?,
                 pauses: self.pauses().await?,
                 publications: self.publications().await?,
             })

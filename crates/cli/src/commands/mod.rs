@@ -21,6 +21,7 @@ pub(crate) mod migrate;
 mod person;
 pub(crate) mod pki;
 pub(crate) mod record;
+pub(crate) mod sandbox;
 pub(crate) mod seed;
 pub(crate) mod serve;
 pub(crate) mod service_document;

@@ -12,7 +12,7 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 16] = [
+const SERVICES: [&str; 17] = [
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
@@ -24,6 +24,7 @@ const SERVICES: [&str; 16] = [
     "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
     "gavah.v1.RegistryService",
+    "gavah.v1.SandboxService",
     "gavah.v1.TariffService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",

@@ -42,6 +42,7 @@ pub mod recovery;
 pub mod registry;
 pub mod remembered;
 pub mod revocations;
+pub mod sandbox;
 pub mod service_documents;
 pub mod tariffs;
 pub mod validate;

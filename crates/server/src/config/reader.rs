@@ -231,6 +231,17 @@ impl FromToml for u64 {
     }
 }
 
+impl FromToml for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_toml(value: DeValue<'_>) -> Option<Self> {
+        match value {
+            DeValue::Boolean(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 impl FromToml for f64 {
     const EXPECTED: &'static str = "a number";
 

@@ -12,12 +12,12 @@ use tracing::Level;
 use super::reader::{Found, Reader, Reported, Section};
 use super::{
     AuditConfig, BudgetsConfig, CacheConfig, Config, LimitsConfig, ListenConfig, LogFormat,
-    Problem, RegistryConfig, RuntimeConfig, SigningConfig, StoreSection, TelemetryConfig,
-    TlsConfig,
+    Problem, RegistryConfig, RuntimeConfig, SandboxConfig, SigningConfig, StoreSection,
+    TelemetryConfig, TlsConfig,
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "listen",
     "tls",
     "store",
@@ -30,6 +30,7 @@ const SECTIONS: [&str; 12] = [
     "cache",
     "budgets",
     "runtime",
+    "sandbox",
 ];
 
 const PORT: u16 = 7443;
@@ -79,6 +80,9 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
     let cache = reader.section("cache", cache);
     let budgets = reader.section("budgets", budgets);
     let runtime = reader.section("runtime", runtime);
+    let production = runtime.as_ref().is_ok_and(|runtime| runtime.production);
+    let remote = store.as_ref().is_ok_and(|store| store.config.is_remote());
+    let sandbox = reader.section("sandbox", |section| sandbox(section, production, remote));
     reader.finish(&SECTIONS);
     let config = || {
         Ok::<_, Reported>(Config {
@@ -94,6 +98,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
             cache: cache?,
             budgets: budgets?,
             runtime: runtime?,
+            sandbox: sandbox?,
         })
     };
     Outcome {
@@ -336,7 +341,40 @@ fn budgets(section: &mut Section<'_, '_>) -> Result<BudgetsConfig, Reported> {
 
 fn runtime(section: &mut Section<'_, '_>) -> Result<RuntimeConfig, Reported> {
     let shards = section.number("shards", 0, 0..=MOST_SHARDS)?;
-    Ok(RuntimeConfig { shards })
+    let environments = [("production", true), ("development", false)];
+    let production = section.word("environment", &environments)?;
+    Ok(RuntimeConfig {
+        shards,
+        production: production.unwrap_or_default(),
+    })
+}
+
+/// A clock that can be moved has nothing to do with documents that are meant.
+fn sandbox(
+    section: &mut Section<'_, '_>,
+    production: bool,
+    remote: bool,
+) -> Result<SandboxConfig, Reported> {
+    let Some(Found { value, span }) = section.take::<bool>("movable_clock")? else {
+        return Ok(SandboxConfig {
+            movable_clock: false,
+        });
+    };
+    let why = match (production, remote) {
+        (true, _) => "must not be true with runtime.environment = \"production\"",
+        (_, true) => "must not be true with a database on another machine, which marks production",
+        _ => {
+            return Ok(SandboxConfig {
+                movable_clock: value,
+            });
+        }
+    };
+    match value {
+        true => Err(section.wrong("movable_clock", span, why)),
+        false => Ok(SandboxConfig {
+            movable_clock: false,
+        }),
+    }
 }
 
 fn postgres_url(url: &str) -> Result<(), &'static str> {

@@ -68,6 +68,7 @@ write_requests! {
     CreateValidityCodeApplicationRequest,
     IssueValidityCodeRequest,
     OpenServiceCallRequest,
+    MoveClockRequest,
     PauseIssuanceRequest,
     ProposeRevocationRequest,
     PublishServiceDocumentRequest,

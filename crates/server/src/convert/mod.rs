@@ -31,6 +31,7 @@ pub mod program;
 pub mod record;
 pub mod registry;
 pub mod revocation;
+pub mod sandbox;
 pub mod sequence;
 pub mod tariff;
 pub mod time;

@@ -15,6 +15,7 @@ use gavah_api::v1::incident_service_server::IncidentServiceServer;
 use gavah_api::v1::inquiry_service_server::InquiryServiceServer;
 use gavah_api::v1::issuance_job_service_server::IssuanceJobServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
+use gavah_api::v1::sandbox_service_server::SandboxServiceServer;
 use gavah_api::v1::tariff_service_server::TariffServiceServer;
 use gavah_api::v1::validation_service_server::ValidationServiceServer;
 use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
@@ -38,6 +39,7 @@ const CHANGES: &str = ChangeServiceServer::<Services>::NAME;
 const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
 const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
 const REGISTRY: &str = RegistryServiceServer::<Services>::NAME;
+const SANDBOX: &str = SandboxServiceServer::<Services>::NAME;
 const TARIFFS: &str = TariffServiceServer::<Services>::NAME;
 const VALIDATION: &str = ValidationServiceServer::<Services>::NAME;
 const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
@@ -59,6 +61,7 @@ struct Targets {
     certificates: EnrollmentCertificateServiceServer<Services>,
     records: EnrollmentRecordServiceServer<Services>,
     registry: RegistryServiceServer<Services>,
+    sandbox: SandboxServiceServer<Services>,
     tariffs: TariffServiceServer<Services>,
     validation: ValidationServiceServer<Services>,
     codes: ValidityCodeServiceServer<Services>,
@@ -85,6 +88,7 @@ impl Dispatch {
             certificates: server!(EnrollmentCertificateServiceServer, small),
             records: server!(EnrollmentRecordServiceServer, bulk),
             registry: server!(RegistryServiceServer, small),
+            sandbox: server!(SandboxServiceServer, small),
             tariffs: server!(TariffServiceServer, small),
             validation: server!(ValidationServiceServer, bulk),
             codes: server!(ValidityCodeServiceServer, small),
@@ -117,6 +121,7 @@ impl Service<Request<Body>> for Dispatch {
             ATTACHMENTS => targets.attachments.clone().call(request),
             AGREEMENTS => targets.agreements.clone().call(request),
             INQUIRIES => targets.inquiries.clone().call(request),
+            SANDBOX => targets.sandbox.clone().call(request),
             TARIFFS => targets.tariffs.clone().call(request),
             AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),

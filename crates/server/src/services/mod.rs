@@ -28,6 +28,7 @@ mod jobs;
 mod records;
 mod registry;
 mod run;
+mod sandbox;
 mod stream;
 mod tariffs;
 mod validation;

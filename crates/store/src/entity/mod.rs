@@ -29,6 +29,7 @@ pub mod lookup_budget;
 pub mod lookup_subject;
 pub mod registry_version;
 pub mod request_claim;
+pub mod sandbox_clock;
 pub mod serial_counter;
 pub mod service_call;
 pub mod service_document;

@@ -2,6 +2,7 @@
 
 mod agreements;
 mod callers;
+mod clock;
 mod documents;
 mod experts;
 mod institutions;

@@ -71,6 +71,7 @@ mod registry;
 mod remembered;
 mod request_ids;
 mod revocations;
+mod sandbox;
 mod shards;
 mod stages;
 mod streams;

@@ -7,17 +7,43 @@ use std::collections::BTreeSet;
 
 use gavah_api::DESCRIPTOR_SET;
 use gavah_api::v1 as pb;
-use gavah_testkit::world::{CallerKind, World};
+use gavah_testkit::world::{CallerKind, Engine, World};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
 
+use crate::harness::run_on;
 use crate::messages::request_id;
 use crate::peer::refused;
 use crate::raw::Raw;
 use crate::wire::Wire;
 
-cases! {
+/// A sandbox: its clock is moved by a write like others.
+fn run(engine: Engine, case: impl AsyncFnOnce(&mut World)) {
+    run_on(
+        World::builder(engine).set("sandbox.movable_clock", true),
+        case,
+    );
+}
+
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                super::run(gavah_testkit::world::Engine::Sqlite, super::$name);
+            })+
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                super::run(gavah_testkit::world::Engine::Postgres, super::$name);
+            })+
+        }
+    };
+}
+
+on_both! {
     a_write_without_a_request_id_is_refused,
     a_repeated_write_gets_the_same_answer_and_another_body_is_refused,
     a_trial_of_a_write_has_no_effect_and_leaves_its_request_id_free,
@@ -142,6 +168,7 @@ async fn writes(world: &mut World) -> Vec<Write> {
     writes.extend(requests::of_registry(world).await);
     writes.extend(requests::of_incidents(world).await);
     writes.extend(agreements::of_agreements(world).await);
+    writes.push(agreements::of_the_clock());
     let written: BTreeSet<_> = writes.iter().map(|write| write.path.clone()).collect();
     assert_eq!(
         written,

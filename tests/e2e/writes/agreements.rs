@@ -1,4 +1,4 @@
-//! Good writes of calls and agreements.
+//! Good writes of calls and agreements, and of the clock.
 
 use gavah_api::v1 as pb;
 use gavah_testkit::world::{CallerKind, World};
@@ -9,6 +9,20 @@ use crate::messages::request_id;
 use crate::peer::Peer;
 
 const SERVICE: &str = "AgreementService";
+
+/// The clock of a sandbox.
+pub(super) fn of_the_clock() -> Write {
+    let request = pb::MoveClockRequest {
+        advance_seconds: 1,
+        ..Default::default()
+    };
+    Write::new(
+        "SandboxService/MoveClock",
+        CallerKind::Organization,
+        request,
+        |request| request.advance_seconds = 2,
+    )
+}
 
 /// Writes of agreements, each under a call of its own.
 pub(super) async fn of_agreements(world: &World) -> Vec<Write> {

@@ -106,6 +106,7 @@ fn a_minimal_file_gives_the_defaults() {
     assert_eq!(config.tls.files().crls, [folder.path("client-ca.crl")]);
     assert_eq!(config.tls.trust_domain, "gavah.test");
     assert!(config.tls.forwarder_fingerprints.is_empty());
+    assert!(!config.sandbox.movable_clock);
     assert_eq!(
         config.store.store_config(),
         StoreConfig::Sqlite {
@@ -152,7 +153,8 @@ fn every_key_can_be_set() {
         signing = { key_file = 'signing.key' }
         audit = { subject_hash_key_file = 'subject-hash.key' }
         registry = { poll_ms = 1000 }
-        runtime = { shards = 256 }
+        runtime = { shards = 256, environment = 'development' }
+        sandbox = { movable_clock = true }
         [tls]
         certificate_file = 'server.pem'
         key_file = 'server.key'

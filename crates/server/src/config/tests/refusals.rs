@@ -20,7 +20,7 @@ fn all_problems_are_told_at_once_with_line_key_and_remedy() {
             key = key.display()
         ),
         "  line 9: limits.max_in_flight: must be 1 to 4294967295".to_owned(),
-        "  line 10: limit: unknown; the sections are listen, tls, store, objects, signing, audit, limits, telemetry, registry, cache, budgets, runtime"
+        "  line 10: limit: unknown; the sections are listen, tls, store, objects, signing, audit, limits, telemetry, registry, cache, budgets, runtime, sandbox"
             .to_owned(),
         "  tls.certificate_file: missing; it must name the file of the server's certificate".to_owned(),
         "  tls.key_file: missing; it must name the file of the server's private key".to_owned(),
@@ -332,5 +332,53 @@ fn trust_domains_are_lower_case_names() {
     ] {
         let (key, _) = folder.problem(&replaced("gavah.test", bad));
         assert_eq!(key, "tls.trust_domain", "{bad}");
+    }
+}
+
+#[test]
+fn a_clock_is_movable_only_where_nothing_marks_production() {
+    let folder = Folder::new();
+    let movable = "[sandbox]\nmovable_clock = true\n";
+    assert!(folder.load(&format!("{MINIMAL}{movable}")).is_ok());
+    let production = format!("{MINIMAL}[runtime]\nenvironment = \"production\"\n");
+    assert!(folder.load(&production).is_ok());
+    let (key, text) = folder.problem(&format!("{production}{movable}"));
+    assert_eq!(key, "sandbox.movable_clock");
+    assert!(text.contains("runtime.environment"), "{text}");
+
+    let url = "postgres://gavah:hidden@db.example/gavah?sslmode=verify-full\n";
+    folder.file("remote.url", url, 0o400);
+    let remote = replaced(
+        "engine = \"sqlite\"\npath = \"gavah.sqlite\"",
+        "engine = \"postgres\"\nurl_file = \"remote.url\"",
+    );
+    assert!(folder.load(&remote).is_ok());
+    let (key, text) = folder.problem(&format!("{remote}{movable}"));
+    assert_eq!(key, "sandbox.movable_clock");
+    assert!(text.contains("database on another machine"), "{text}");
+    let still = movable.replace("true", "false");
+    assert!(folder.load(&format!("{production}{still}")).is_ok());
+    let (key, _) = folder.problem(&format!("{MINIMAL}[runtime]\nenvironment = \"prod\"\n"));
+    assert_eq!(key, "runtime.environment");
+}
+
+#[test]
+fn forwarders_are_named_by_whole_fingerprints() {
+    let folder = Folder::new();
+    let digest = "0123456789abcdef".repeat(4);
+    let pinned = |list: &str| {
+        let line = format!("trust_domain = \"gavah.test\"\nforwarder_fingerprints = {list}");
+        replaced("trust_domain = \"gavah.test\"", &line)
+    };
+    let config = folder.load(&pinned(&format!("[\"{digest}\"]"))).unwrap();
+    assert_eq!(config.tls.forwarder_fingerprints, [digest.as_str()]);
+    for wrong in [
+        "[]".to_owned(),
+        format!("[\"{}\"]", &digest[1..]),
+        format!("[\"{}\"]", digest.to_uppercase()),
+        format!("\"{digest}\""),
+    ] {
+        let (key, _) = folder.problem(&pinned(&wrong));
+        assert_eq!(key, "tls.forwarder_fingerprints", "{wrong}");
     }
 }

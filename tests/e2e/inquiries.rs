@@ -110,7 +110,7 @@ async fn the_enrollments_of_a_person_are_told_as_far_as_agreed(world: &mut World
         .reseed(|seed| {
             for agreement in &mut seed.agreement {
                 if agreement.id == AGENCY_AGREEMENT {
-                    agreement.fields = vec!["INSTITUTION".to_owned()];
+                    agreement.fields = vec!["INSTITUTION".to_owned(), "ENROLLMENT".to_owned()];
                 }
             }
         })
@@ -118,13 +118,16 @@ async fn the_enrollments_of_a_person_are_told_as_far_as_agreed(world: &mut World
     let found = soon("the narrower agreement", async || {
         let answer = hub.inquire_enrollment(enrollment(person.clone())).await;
         let found = answer.unwrap().enrollments.remove(0);
-        (found.status() == pb::EnrollmentStatus::Unspecified).then_some(found)
+        found.field_title_fa.is_empty().then_some(found)
     })
     .await;
     assert!(found.institution_name_en.contains(UNIVERSITY));
-    assert_eq!(found.current_term, None);
-    assert_eq!(found.registered_units, 0);
-    assert_eq!(found.field_title_fa, "");
+    assert_eq!(found.status(), pb::EnrollmentStatus::Studying);
+    assert_eq!(found.degree_level(), pb::DegreeLevel::Unspecified);
+    // Without the field itself there is nothing to ask for, and of codes nothing at all.
+    let answer = hub.inquire_validity_codes(codes(person)).await;
+    let refusal = refused(answer, Code::PermissionDenied, "FIELD_NOT_DISCLOSABLE");
+    assert_eq!(refusal.metadata["field"], "DOCUMENT");
 }
 
 async fn each_inquiry_is_on_record_and_names_nobody(world: &mut World) {

@@ -135,7 +135,11 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<bool, AppError> {
     // The others wait for their turn.
     match open {
         None => Ok(true),
-        Some(AppError::Refused(refusal)) if refusal.reason == Reason::IssuancePaused => Ok(false),
+        Some(AppError::Refused(refusal))
+            if matches!(refusal.reason, Reason::IssuancePaused | Reason::DailyQuota) =>
+        {
+            Ok(false)
+        }
         Some(error) => Err(error),
     }
 }

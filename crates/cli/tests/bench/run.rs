@@ -223,7 +223,7 @@ fn a_server_that_runs_already_can_be_loaded() {
     let pki = pki.display();
     let report = measured(&format!(
         "run validate-hot validate-unknown handshake {FEW} --rounds 1 --max-calls 20 \
-         --endpoint https://localhost:{port} --ca {pki}/ca.pem --certificate {pki}/demo-hub.pem --key {pki}/demo-hub.key \
+         --endpoint https://localhost:{port} --ca {pki}/ca.pem --certificate {pki}/demo-university.pem --key {pki}/demo-university.key \
          --pid {} --code {code}",
         demo.0.id()
     )

@@ -54,7 +54,7 @@ fn a_call_is_opened_and_an_agreement_under_it_lives_and_ends() {
     let told = serving.run("university", "whoami").ended(0);
     let quotas = told["agreement_quotas"].as_array().unwrap();
     let own = quotas.iter().find(|quota| quota["agreement"] == name);
-    assert_eq!(own.unwrap()["remaining_calls"], "50");
+    assert_eq!(own.unwrap()["remaining_calls"], 50);
     for (line, state) in [
         ("agreement suspend", "SUSPENDED"),
         ("agreement reinstate", "ACTIVE"),

@@ -1,7 +1,7 @@
 //! Service calls and agreements.
 
 use gavah_domain::Reason;
-use gavah_domain::agreement::{Agreement, AgreementEnd, AgreementState};
+use gavah_domain::agreement::{Agreement, AgreementEnd, AgreementPurpose, AgreementState};
 use gavah_domain::caller::CallerClass;
 use gavah_domain::service::{ServiceCallState, ServiceKind};
 use gavah_domain::{TextEnum, Violations};
@@ -141,7 +141,9 @@ pub async fn request(
         };
         let held = store.list_agreements(&filter).await?;
         let ended = AgreementState::Terminated;
-        return match held.iter().any(|held| held.agreement.state != ended) {
+        let held = held.iter().map(|held| &held.agreement);
+        let mut own = held.filter(|held| held.through == new.through);
+        return match own.any(|held| held.state != ended) {
             true => Err(Reason::ResourceAlreadyExists.into()),
             false => Ok(None),
         };
@@ -341,6 +343,16 @@ pub(super) async fn in_flight(
     let stored = app.store_for(call).find_agreement(id).await?;
     let agreement = stored.ok_or_else(|| missing.clone())?.agreement;
     let under = call.snapshot.call(&agreement.call_id).ok_or(missing)?;
+    // One that has ended may have been followed by another of the same consumer.
+    let followed = call
+        .snapshot
+        .agreements_of(&agreement.consumer)
+        .any(|next| {
+            next.call_id == agreement.call_id && next.permits(AgreementPurpose::Issue).is_ok()
+        });
+    if agreement.state == AgreementState::Terminated && followed && under.runs_off(now) {
+        return Ok(());
+    }
     Ok(agreement.runs_off(under, now)?)
 }
 

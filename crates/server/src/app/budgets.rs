@@ -180,10 +180,16 @@ impl Budgets {
     /// [`StoreError`]; what was spent is told the next time then.
     pub async fn settle(&self, app: &App) -> Result<(), StoreError> {
         let now = app.clock.now();
-        let spending = self.take();
+        let mut spending = self.take();
         if !spending.is_empty()
             && let Err(error) = app.store.spend(&spending).await
         {
+            if error == StoreError::CommitUnknown {
+                // What may have been stored is not told twice; a subject counts once however often it is told.
+                for spent in &mut spending {
+                    spent.negatives = 0;
+                }
+            }
             self.give_back(spending);
             return Err(error);
         }

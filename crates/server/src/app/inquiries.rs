@@ -3,11 +3,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use gavah_domain::PersonId;
 use gavah_domain::agreement::{AgreementField, AgreementPurpose};
 use gavah_domain::disclosure::{AskingPurpose, Told, disclosed};
 use gavah_domain::institution::Institution;
 use gavah_domain::verdict::{Verdict, verdict_at};
+use gavah_domain::{PersonId, Reason};
 use gavah_store::{Act, ActContext, Covered, StoredCode, StoredRecord, agreement_name};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use super::quotas::Counted;
 use super::validate::document_of_code;
 use super::{App, actor};
 use crate::call::Acting;
-use crate::error::AppError;
+use crate::error::{AppError, Refusal};
 
 /// For how long a statement of coverage is told again: it reads every record.
 const COVERAGE_AGE: Duration = Duration::from_secs(60);
@@ -77,22 +77,20 @@ pub struct EnrollmentFound {
     pub stored: StoredRecord,
     /// What may be told of institution and programme.
     pub told: Told,
-    /// Whether status, term and units may be told.
-    pub status: bool,
 }
 
 /// The validity codes on record of a person, and what the answer can know of.
 ///
 /// # Errors
 ///
-/// As [`mandate`]; NEGATIVE_LOOKUPS when the budget of persons is used up; [`AppError::Store`].
+/// As [`mandate`]; FIELD_NOT_DISCLOSABLE when the agreements do not disclose what is asked for; NEGATIVE_LOOKUPS when the budget of persons is used up; [`AppError::Store`].
 pub async fn codes(
     app: &App,
     call: &Acting,
     person: &PersonId,
 ) -> Result<(Vec<CodeFound>, Arc<Coverage>), AppError> {
     let now = app.clock.now();
-    let mandate = begin(app, call, person, now)?;
+    let mandate = begin(app, call, person, AgreementField::Document, now)?;
     let store = app.store_for(call);
     let found = store.codes_of_person(&person.key()).await?;
     let coverage = match app.coverages.codes.fresh() {
@@ -127,7 +125,7 @@ pub async fn enrollments(
     person: &PersonId,
 ) -> Result<(Vec<EnrollmentFound>, Arc<Coverage>), AppError> {
     let now = app.clock.now();
-    let mandate = begin(app, call, person, now)?;
+    let mandate = begin(app, call, person, AgreementField::Enrollment, now)?;
     let store = app.store_for(call);
     let found = store.records_of_person(&person.key()).await?;
     let coverage = match app.coverages.records.fresh() {
@@ -143,14 +141,9 @@ pub async fn enrollments(
         false,
         AskingPurpose::DocumentCheck,
     ));
-    let status = mandate
-        .agreements()
-        .all(|agreement| agreement.fields.contains(&AgreementField::Enrollment));
-    let found = found.into_iter().map(|stored| EnrollmentFound {
-        stored,
-        told,
-        status,
-    });
+    let found = found
+        .into_iter()
+        .map(|stored| EnrollmentFound { stored, told });
     Ok((found.collect(), coverage))
 }
 
@@ -165,10 +158,18 @@ fn begin<'a>(
     app: &App,
     call: &'a Acting,
     person: &PersonId,
+    needed: AgreementField,
     now: Timestamp,
 ) -> Result<Mandate<'a>, AppError> {
     let counted = Counted::Call(1);
     let mandate = mandate(app, call, AgreementPurpose::Inquire, counted, now)?;
+    // That there is something on record is told by its being listed.
+    let mut agreements = mandate.agreements();
+    if !agreements.all(|agreement| agreement.fields.contains(&needed)) {
+        return Err(Refusal::new(Reason::FieldNotDisclosable)
+            .with("field", needed.as_str())
+            .into());
+    }
     app.budgets.check(call, now)?;
     app.budgets.ask(app, call, person, now);
     Ok(mandate)

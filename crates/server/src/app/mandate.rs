@@ -63,9 +63,6 @@ pub fn mandate<'a>(
             let consumer = format!("agencies/{}", agency.agency.as_str());
             let named = Some(agency.agreement.as_str());
             let theirs = in_force(call, &[consumer], named, purpose, now)?;
-            if theirs.through.as_deref() != Some(call.caller.id.as_str()) {
-                return Err(Reason::AgreementNotActive.into());
-            }
             [Some(own), Some(theirs)]
         }
         CallerClass::SingleWindow
@@ -92,6 +89,11 @@ fn in_force<'a>(
         .iter()
         .flat_map(|consumer| snapshot.agreements_of(consumer))
         .filter(|agreement| named.is_none_or(|named| agreement.id == named))
+        // Of another caller's agencies nothing is told, not even what their agreements lack.
+        .filter(|agreement| {
+            let through = agreement.through.as_deref();
+            through.is_none_or(|caller| caller == call.caller.id.as_str())
+        })
         .filter(|agreement| {
             let under = snapshot.call(&agreement.call_id);
             under.is_some_and(|under| under.is_open(now))

@@ -77,9 +77,9 @@ struct Today {
 }
 
 impl Today {
-    /// A new day begins with nothing used.
+    /// A new day begins with nothing used; who comes late with the day before counts for the new one.
     fn begin(&mut self, day: i32) {
-        if self.day != day {
+        if self.day < day {
             *self = Self {
                 day,
                 ..Self::default()
@@ -117,8 +117,15 @@ impl Quotas {
                 let left = left - calls;
                 fewest_left = Some(fewest_left.map_or(left, |fewest: i64| fewest.min(left)));
             }
+        }
+        // The agency's before the hub's: an agency that asks too often takes nothing from the others.
+        let mut bursting: Vec<_> = agreements.clone().collect();
+        bursting.reverse();
+        for agreement in bursting {
             if matches!(counted, Counted::Call(_))
-                && let Some(limiter) = agreement.burst.and_then(|burst| used.limiter(burst))
+                && let Some(limiter) = agreement
+                    .burst
+                    .and_then(|burst| self.of(&agreement.id).limiter(burst))
                 && let Err(until) = limiter.check()
             {
                 let wait = until.wait_time_from(limiter.clock().now());
@@ -156,6 +163,10 @@ impl Quotas {
         if !uses.is_empty()
             && let Err(error) = app.store.use_agreements(&uses).await
         {
+            // What may have been stored is not told twice: the next look says what was.
+            if error == StoreError::CommitUnknown {
+                return Err(error);
+            }
             for used in uses {
                 let own = self.of(&used.agreement_id);
                 let mut today = own.today();
@@ -171,7 +182,9 @@ impl Quotas {
             let own = self.of(&used.agreement_id);
             let mut today = own.today();
             today.begin(day);
-            today.stored = used.calls;
+            if today.day == day {
+                today.stored = used.calls;
+            }
         }
         Ok(())
     }
@@ -199,7 +212,10 @@ impl Quotas {
                 calls,
             })
         });
-        taken.collect()
+        let mut taken: Vec<_> = taken.collect();
+        // In one order on all nodes, so that none waits for a row that the other holds.
+        taken.sort_by(|one, other| one.agreement_id.cmp(&other.agreement_id));
+        taken
     }
 
     fn of(&self, agreement_id: &str) -> Arc<Use> {

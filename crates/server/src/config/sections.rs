@@ -151,7 +151,7 @@ fn tls(section: &mut Section<'_, '_>) -> Result<TlsConfig, Reported> {
         Some(Found { value, span }) => {
             let digit = |byte: u8| matches!(byte, b'a'..=b'f' | b'0'..=b'9');
             let digest = |text: &String| text.len() == 64 && text.bytes().all(digit);
-            if value.is_empty() || !value.iter().all(digest) {
+            if !value.iter().all(digest) {
                 let text = "must hold SHA-256 fingerprints of certificates, 64 lower-case hexadecimal digits each";
                 return Err(section.wrong("forwarder_fingerprints", span, text));
             }

@@ -67,7 +67,7 @@ pub fn enrollment_to_pb(
     let whole = |extent: Extent| extent == Extent::Whole;
     let institution = institution.filter(|_| whole(found.told.institution));
     let program = Some(&record.program).filter(|_| whole(found.told.program));
-    let mut told = pb::EnrollmentOnRecord {
+    pb::EnrollmentOnRecord {
         institution_name_fa: institution
             .map(|own| own.name_fa.clone())
             .unwrap_or_default(),
@@ -78,15 +78,11 @@ pub fn enrollment_to_pb(
         field_title_fa: program
             .map(|program| program.field_title_fa.as_str().to_owned())
             .unwrap_or_default(),
+        status: to_pb(record.status),
+        current_term: Some(term_to_pb(record.current_term)),
+        registered_units: i32::from(record.registered_units),
         as_of_time: Some(instant_to_pb(record.as_of_time)),
-        ..Default::default()
-    };
-    if found.status {
-        told.status = to_pb(record.status);
-        told.current_term = Some(term_to_pb(record.current_term));
-        told.registered_units = i32::from(record.registered_units);
     }
-    told
 }
 
 /// The contract's form of a statement of coverage.

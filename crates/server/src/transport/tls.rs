@@ -130,7 +130,10 @@ impl Tls {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        if let Some(known) = lock().get(&key) {
+        // A list past its nextUpdate lets nobody in, remembered or not.
+        if now < state.status.crl_next_update
+            && let Some(known) = lock().get(&key)
+        {
             return Some(Arc::clone(known));
         }
         let seconds = u64::try_from(now.as_second()).ok()?;

@@ -237,12 +237,18 @@ impl Store {
                 .all(tx)
                 .await?;
             for own in ended {
+                // What is suspended then is not reinstated by it: nothing of it runs off.
+                let suspended = own.state == AgreementState::Suspended.as_str();
+                let (end, remark) = match suspended {
+                    true => (AgreementEnd::ByProvider, "suspended when its call closed"),
+                    false => (AgreementEnd::CallEnded, ""),
+                };
                 let step = AgreementStep {
                     id: own.id.clone(),
                     to: AgreementState::Terminated,
-                    end: Some(AgreementEnd::CallEnded),
+                    end: Some(end),
                     granted: None,
-                    remark: String::new(),
+                    remark: remark.to_owned(),
                     etag: None,
                 };
                 self.step(tx, context, &own, &step).await?;
@@ -304,6 +310,11 @@ impl Store {
                 let held = agreement::Entity::find()
                     .filter(agreement::Column::CallId.eq(new.call_id.as_str()))
                     .filter(agreement::Column::Consumer.eq(new.consumer.as_str()))
+                    // Of the agencies of another caller of the hub nothing is told.
+                    .filter(match &new.through {
+                        Some(caller) => agreement::Column::Through.eq(caller.as_str()),
+                        None => agreement::Column::Through.is_null(),
+                    })
                     .filter(agreement::Column::State.ne(AgreementState::Terminated.as_str()));
                 if held.one(tx).await?.is_some() {
                     return Ok(Done::Abandon(RegistryChange::Exists));

@@ -3,6 +3,7 @@
 use gavah_domain::JalaliDate;
 use gavah_domain::agreement::{AgreementEnd, AgreementState};
 use gavah_domain::document::DocumentState;
+use gavah_domain::service::ServiceCallState;
 use jiff::Timestamp;
 use sea_orm::Iterable;
 use sea_orm::sea_query::OnConflict;
@@ -47,6 +48,12 @@ impl Store {
                     }
                     let stored = service_call::Entity::find_by_id(call.id.as_str());
                     let stored = stored.one(tx).await?;
+                    let closed = ServiceCallState::Closed.as_str();
+                    if stored.as_ref().is_some_and(|stored| stored.state == closed)
+                        && call.state != closed
+                    {
+                        return Err(unknown(format!("call[{index}] has closed")));
+                    }
                     let version = stored.map_or(1, |stored| stored.version + 1);
                     put(tx, call_row(call, version)?).await?;
                 }
@@ -192,7 +199,10 @@ async fn put_agreement(
         state: Set(seed.state.clone()),
         purposes: Set(to_json(&seed.purposes)?),
         through: Set(seed.through.clone()),
-        end_reason: Set((seed.state == ended).then(|| by_provider.to_owned())),
+        end_reason: Set(match accepted {
+            Some(stored) if stored.state == ended => stored.end_reason.clone(),
+            _ => (seed.state == ended).then(|| by_provider.to_owned()),
+        }),
         fields: Set(to_json(&seed.fields)?),
         daily_calls: Set(seed.daily_calls.map(i64::from)),
         burst: Set(seed.burst.map(i64::from)),

@@ -9,15 +9,9 @@ use super::ask::validate;
 use super::register::agreement;
 use super::{Callers, Tell, fields, must_grant, must_refuse};
 use crate::demo::step::Asked;
-use crate::world::{HUB, SMALL_AGENCY, World};
+use crate::world::{HUB, SMALL_AGENCY};
 
-pub(super) async fn under_agreements(
-    callers: &Callers,
-    world: &World,
-    port: u16,
-    code: &str,
-    tell: Tell<'_>,
-) -> Result<()> {
+pub(super) async fn under_agreements(callers: &Callers, code: &str, tell: Tell<'_>) -> Result<()> {
     let asked = Asked {
         title: "the hub asks what it may use, and how much of it is left",
         caller: HUB,
@@ -36,7 +30,7 @@ pub(super) async fn under_agreements(
         .collect();
     tell(&asked.answered(&reply, fields(json!({"agreements": quotas}))))?;
 
-    let bare = world.client(&world.identity(HUB)?, port).await?;
+    let bare = &callers.bare_hub;
     let asked = Asked {
         title: "the hub asks without saying on whose behalf",
         caller: HUB,
@@ -44,7 +38,7 @@ pub(super) async fn under_agreements(
     };
     tell(&must_refuse(
         asked,
-        question(&bare, code).await,
+        question(bare, code).await,
         "FIELD_REQUIRED",
     )?)?;
 

@@ -45,6 +45,8 @@ struct Callers {
     ineligible: Client,
     window: Client,
     hub: Client,
+    /// The hub without saying on whose behalf it asks.
+    bare_hub: Client,
 }
 
 type Called<T> = std::result::Result<Reply<T>, Box<Failure>>;
@@ -109,7 +111,7 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
         tell,
     )
     .await?;
-    under_agreements(&callers, world, port, &first.code, tell).await?;
+    under_agreements(&callers, &first.code, tell).await?;
     reviewed(&callers, students, tell).await?;
     doubtful_codes(&callers.hub, &first.code, tell).await?;
     revoke(&callers, &second, tell).await?;

@@ -71,6 +71,7 @@ pub(super) async fn register(world: &World, port: u16, tell: Tell<'_>) -> Result
         ineligible: ineligible.0,
         window: window.0,
         hub: on_behalf.into_diagnostic()?,
+        bare_hub: hub.0,
     })
 }
 

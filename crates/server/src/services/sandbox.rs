@@ -15,7 +15,7 @@ impl SandboxService for Services {
         request: Request<pb::GetClockRequest>,
     ) -> Result<Response<pb::GetClockResponse>, Status> {
         let (call, pb::GetClockRequest {}) = split(request)?;
-        let result = app::clock(&self.app).map(|clock| clock_to_pb(clock));
+        let result = app::clock(&self.app).map(clock_to_pb);
         reply(&call, result)
     }
 

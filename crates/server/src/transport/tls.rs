@@ -40,11 +40,14 @@ pub struct Tls {
     seen: Mutex<Stamp>,
 }
 
+/// Fingerprints of a leaf and of the forwarder that brings it.
+type Forwarded = ([u8; 32], [u8; 32]);
+
 struct State {
     config: Arc<ServerConfig>,
     verifier: Arc<dyn ClientCertVerifier>,
-    /// Peers that forwarders brought, by their leaf and the forwarder's fingerprint: verifying costs signatures.
-    forwarded: Mutex<HashMap<([u8; 32], [u8; 32]), Arc<Peer>>>,
+    /// Peers that forwarders brought: verifying costs signatures.
+    forwarded: Mutex<HashMap<Forwarded, Arc<Peer>>>,
     revoked: HashSet<CertificateId>,
     status: TlsStatus,
 }

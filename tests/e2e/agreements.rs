@@ -229,6 +229,14 @@ async fn a_call_that_closes_ends_its_agreements(world: &mut World) {
     };
     let call = organization.get_service_call(read).await.unwrap();
     let call = call.service_call.unwrap();
+    let suspended = format!("agreements/universities/institutions/{OTHER_UNIVERSITY}");
+    let suspend = pb::SuspendAgreementRequest {
+        request_id: request_id(),
+        name: suspended.clone(),
+        remark: "synthetic".to_owned(),
+        ..Default::default()
+    };
+    organization.suspend_agreement(suspend).await.unwrap();
     let close = pb::CloseServiceCallRequest {
         request_id: request_id(),
         name: call.name.clone(),
@@ -251,7 +259,12 @@ async fn a_call_that_closes_ends_its_agreements(world: &mut World) {
     assert!(!agreements.is_empty());
     for agreement in agreements {
         assert_eq!(agreement.state(), pb::AgreementState::Terminated);
-        assert_eq!(agreement.end(), pb::AgreementEnd::CallEnded);
+        // What is suspended then does not come into force by it: nothing of it runs off.
+        let expected = match agreement.name == suspended {
+            true => pb::AgreementEnd::ByProvider,
+            false => pb::AgreementEnd::CallEnded,
+        };
+        assert_eq!(agreement.end(), expected, "{}", agreement.name);
     }
     // Closed is closed; a repetition is answered as before.
     let again = organization.close_service_call(close.clone()).await;

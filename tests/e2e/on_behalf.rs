@@ -192,6 +192,8 @@ async fn an_agreement_that_does_not_name_the_agency_or_the_hub_is_none(world: &m
             for agreement in &mut seed.agreement {
                 if agreement.id == AGENCY_AGREEMENT {
                     agreement.through = Some("another-hub".to_owned());
+                    // What it lacks is not told either.
+                    agreement.purposes = vec!["MATCH".to_owned()];
                 }
             }
         })

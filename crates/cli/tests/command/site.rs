@@ -307,7 +307,8 @@ fn seed() -> String {
     ] {
         seed.push_str(&format!(
             "[[agreement]]\nid = \"{id}\"\ncall = \"c-VALIDITY_CODE\"\nstate = \"ACTIVE\"\n{through}\
-             consumers = [\"{consumer}\"]\npurposes = [\"VALIDATE\", \"MATCH\", \"INQUIRE\"]\n"
+             consumers = [\"{consumer}\"]\npurposes = [\"VALIDATE\", \"MATCH\", \"INQUIRE\"]\n\
+             fields = [\"DOCUMENT\", \"INSTITUTION\", \"PROGRAM\", \"NAME\", \"ENROLLMENT\"]\n"
         ));
     }
     seed.push_str(include_str!("../../../../deploy/agreement-texts.toml"));

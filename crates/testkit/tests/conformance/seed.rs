@@ -235,6 +235,17 @@ async fn loading_twice_is_the_same_as_loading_once(store: TestStore) {
     assert_eq!(thrice.calls[1].state, ServiceCallState::Closed);
     let left: Vec<_> = thrice.agreements.iter().map(|left| &left.call_id).collect();
     assert_eq!(left, ["certificates-1405"], "what has ended is not in hand");
+    // What has closed or ended stays so.
+    for (call, agreement, refused) in [
+        ("OPEN", "TERMINATED", "call[0] has closed"),
+        ("CLOSED", "ACTIVE", "agreement[0] has ended"),
+    ] {
+        seed.call[0].state = call.to_owned();
+        seed.agreement[0].state = agreement.to_owned();
+        let loaded = store.load_seed(&operator(now()), &seed).await;
+        let told = loaded.unwrap_err().to_string();
+        assert!(told.contains(refused), "{told}");
+    }
 }
 
 async fn a_tariff_table_without_rows_is_a_table(store: TestStore) {

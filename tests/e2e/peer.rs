@@ -129,6 +129,14 @@ methods! {
         get_clock(GetClockRequest) -> GetClockResponse,
         move_clock(MoveClockRequest) -> MoveClockResponse,
     }
+    payments {
+        start_payment(StartPaymentRequest) -> StartPaymentResponse,
+        confirm_payment(ConfirmPaymentRequest) -> ConfirmPaymentResponse,
+        get_payment(GetPaymentRequest) -> GetPaymentResponse,
+        list_payments(ListPaymentsRequest) -> ListPaymentsResponse,
+        refund_payment(RefundPaymentRequest) -> RefundPaymentResponse,
+        reconcile_payments(ReconcilePaymentsRequest) -> ReconcilePaymentsResponse,
+    }
     tariffs {
         quote_fee(QuoteFeeRequest) -> QuoteFeeResponse,
         list_tariff_rows(ListTariffRowsRequest) -> ListTariffRowsResponse,

@@ -17,8 +17,9 @@ use gavah_api::v1::{
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
-    registry_service_client::RegistryServiceClient, sandbox_service_client::SandboxServiceClient,
-    tariff_service_client::TariffServiceClient, validation_service_client::ValidationServiceClient,
+    payment_service_client::PaymentServiceClient, registry_service_client::RegistryServiceClient,
+    sandbox_service_client::SandboxServiceClient, tariff_service_client::TariffServiceClient,
+    validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
@@ -130,6 +131,11 @@ impl Channel {
     /// Jobs that issue validity codes from a file.
     pub fn jobs(&self) -> IssuanceJobServiceClient<Channel> {
         IssuanceJobServiceClient::new(self.clone())
+    }
+
+    /// Payments of fees.
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        PaymentServiceClient::new(self.clone())
     }
 
     /// What the services cost.

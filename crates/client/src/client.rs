@@ -17,8 +17,9 @@ use gavah_api::v1::{
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
-    registry_service_client::RegistryServiceClient, sandbox_service_client::SandboxServiceClient,
-    tariff_service_client::TariffServiceClient, validation_service_client::ValidationServiceClient,
+    payment_service_client::PaymentServiceClient, registry_service_client::RegistryServiceClient,
+    sandbox_service_client::SandboxServiceClient, tariff_service_client::TariffServiceClient,
+    validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
@@ -225,6 +226,11 @@ impl Client {
     /// Jobs, with deadline, but for what lasts, and trace context, but without repetition.
     pub fn jobs(&self) -> IssuanceJobServiceClient<Channel> {
         self.once().jobs()
+    }
+
+    /// Payments of fees, with deadline and trace context but without repetition.
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        self.once().payments()
     }
 
     /// What the services cost, with deadline and trace context but without repetition.

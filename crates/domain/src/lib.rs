@@ -22,6 +22,7 @@ pub mod institution;
 pub mod job;
 pub mod matching;
 pub mod money;
+pub mod payment;
 pub mod program;
 pub mod reason;
 pub mod record;

@@ -127,6 +127,10 @@ reasons! {
             en: "file is larger than its type allows",
             fa: "حجم پرونده از حد مجاز نوع آن بیشتر است",
             remedy: "Send a JPEG picture of at most 300 kB or a PDF document of at most 2 MB.";
+        MoneyUnitRequired = "MONEY_UNIT_REQUIRED",
+            en: "amount does not name its unit",
+            fa: "واحد پول مبلغ مشخص نشده است",
+            remedy: "Say which rial the amount is in: an amount without its unit means nothing.";
         PageTokenInvalid = "PAGE_TOKEN_INVALID",
             en: "page token is not valid for this query",
             fa: "نشانهٔ صفحه برای این پرس‌وجو معتبر نیست",
@@ -253,6 +257,14 @@ reasons! {
             en: "fee has to be paid first",
             fa: "ادامهٔ کار نیازمند پرداخت هزینهٔ خدمت است",
             remedy: "Pay the quoted fee, then ask again.";
+        PaymentNotOffered = "PAYMENT_NOT_OFFERED",
+            en: "service takes no payments as it is configured",
+            fa: "در پیکربندی کنونی سامانه امکان پرداخت فراهم نیست",
+            remedy: "Ask the operator to configure a payment gateway.";
+        PaymentGatewayRefused = "PAYMENT_GATEWAY_REFUSED",
+            en: "payment gateway refused what it was asked",
+            fa: "درگاه پرداخت این درخواست را نپذیرفت",
+            remedy: "Nothing was charged or paid back by this call; see the cause in the metadata and begin anew, or ask the operator.";
         TariffYearNotLoaded = "TARIFF_YEAR_NOT_LOADED",
             en: "tariff of the budget year is not loaded",
             fa: "جدول تعرفهٔ این سال بودجه بارگذاری نشده است",
@@ -287,6 +299,10 @@ reasons! {
             en: "same application is already open",
             fa: "درخواست باز دیگری با همین مشخصات وجود دارد",
             remedy: "Continue or cancel the open application.";
+        OpenPaymentExists = "OPEN_PAYMENT_EXISTS",
+            en: "application is being paid for already",
+            fa: "برای این درخواست پرداخت باز دیگری وجود دارد",
+            remedy: "Send the payer to the open payment, or wait until it has failed or expired.";
         RequestIdReused = "REQUEST_ID_REUSED",
             en: "request id was used with another content",
             fa: "این شناسهٔ درخواست پیش‌تر با محتوای دیگری به کار رفته است",
@@ -333,6 +349,10 @@ reasons! {
             en: "database cannot be reached at the moment",
             fa: "دسترسی به پایگاه داده در این لحظه ممکن نیست",
             remedy: "Repeat the call with the same request id after the stated delay.";
+        PaymentGatewayUnavailable = "PAYMENT_GATEWAY_UNAVAILABLE",
+            en: "payment gateway gives no answer at the moment",
+            fa: "درگاه پرداخت در این لحظه پاسخ نمی‌دهد",
+            remedy: "Repeat the call with the same request id after the stated delay; what was paid is not lost.";
         Overloaded = "OVERLOADED",
             en: "service is overloaded at the moment",
             fa: "بار سامانه در این لحظه بیش از ظرفیت آن است",
@@ -378,9 +398,10 @@ impl Reason {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::ConcurrentUpdate => Some(Duration::from_millis(100)),
-            Self::StoreUnavailable | Self::Overloaded | Self::Draining => {
-                Some(Duration::from_secs(1))
-            }
+            Self::StoreUnavailable
+            | Self::PaymentGatewayUnavailable
+            | Self::Overloaded
+            | Self::Draining => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -457,6 +478,7 @@ mod tests {
             [
                 &Reason::ConcurrentUpdate,
                 &Reason::StoreUnavailable,
+                &Reason::PaymentGatewayUnavailable,
                 &Reason::Overloaded,
                 &Reason::Draining,
             ]

@@ -23,7 +23,7 @@ const ADD_REFUND: &str = "mutation AddRefund($session_id: ID!, $amount: BigInteg
     amount: $amount, description: $description, method: $method, reason: $reason) { id amount } }";
 
 /// Where the gateway is, and which files hold what it knows us by.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZarinpalConfig {
     /// `https://payment.zarinpal.com`, or the simulator's address.
     pub base_url: String,

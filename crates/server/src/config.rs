@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use gavah_gateway::ZarinpalConfig;
 use gavah_objects::ObjectsConfig;
 use gavah_store::{StoreConfig, StoreLimits};
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// `[budgets]`
     pub budgets: BudgetsConfig,
+    /// `[payment]`: the gateway; none where no payments are taken.
+    pub payment: Option<ZarinpalConfig>,
     /// `[runtime]`
     pub runtime: RuntimeConfig,
     /// `[sandbox]`

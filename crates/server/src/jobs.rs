@@ -9,7 +9,6 @@ use gavah_domain::Reason;
 use gavah_domain::job::JobState;
 use gavah_store::{JOB_METHOD, JobOutcome, RowEnd, StoredJob};
 use jiff::SignedDuration;
-use opentelemetry::TraceId;
 use prost::Message;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -106,7 +105,7 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<bool, AppError> {
         caller,
         method,
         deadline: Instant::now() + PART_TIME,
-        trace_id: trace_id(app)?,
+        trace_id: app.new_trace_id()?,
         snapshot,
         on_behalf: None,
         slot: CallerSlot::default(),
@@ -167,13 +166,4 @@ async fn end(
             Ok(RowEnd::Refused(status.encode_to_vec()))
         }
     }
-}
-
-/// A trace of its own for every part: no call asked for it.
-fn trace_id(app: &App) -> Result<TraceId, AppError> {
-    let mut bytes = [0; 16];
-    app.entropy
-        .fill(&mut bytes)
-        .map_err(|_| AppError::Internal("no randomness for a trace"))?;
-    Ok(TraceId::from_bytes(bytes))
 }

@@ -23,6 +23,7 @@ const CONSUMERS_AND_OFFICERS: &[CallerClass] = &[
 ];
 const INQUIRERS: &[CallerClass] = &[NationalHub, Organization];
 const WINDOW: &[CallerClass] = &[SingleWindow];
+const PAYERS: &[CallerClass] = &[SingleWindow, University, CentralBody];
 const SENDERS: &[CallerClass] = &[SingleWindow, University, CentralBody, Organization];
 const CERTIFICATE_READERS: &[CallerClass] =
     &[SingleWindow, University, CentralBody, Organization, Auditor];
@@ -97,6 +98,12 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.IssuanceJobService/GetIssuanceJob", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.IssuanceJobService/ListIssuanceJobs", INSTITUTIONS_AND_OVERSIGHT),
     ("/gavah.v1.IssuanceJobService/SubmitIssuanceJob", INSTITUTIONS),
+    ("/gavah.v1.PaymentService/ConfirmPayment", PAYERS),
+    ("/gavah.v1.PaymentService/GetPayment", CERTIFICATE_READERS),
+    ("/gavah.v1.PaymentService/ListPayments", CERTIFICATE_READERS),
+    ("/gavah.v1.PaymentService/ReconcilePayments", OFFICERS),
+    ("/gavah.v1.PaymentService/RefundPayment", OFFICERS),
+    ("/gavah.v1.PaymentService/StartPayment", PAYERS),
     ("/gavah.v1.RegistryService/AddClientCertificate", OFFICERS),
     ("/gavah.v1.RegistryService/CreateCaller", OFFICERS),
     ("/gavah.v1.RegistryService/CreateExpert", OFFICERS),
@@ -206,7 +213,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 97 + 4);
+        assert_eq!(listed.len(), 103 + 4);
     }
 
     #[test]

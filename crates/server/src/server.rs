@@ -7,6 +7,7 @@ use std::time::Duration;
 use gavah_api::DESCRIPTOR_SET;
 use gavah_domain::{Clock, Entropy, MovableClock, SystemClock, SystemEntropy, new_uuid};
 use gavah_evidence::{FileSigner, KeyError, SubjectHasher};
+use gavah_gateway::{Gateway, SecretError, Zarinpal};
 use gavah_objects::{Objects, ObjectsError};
 use gavah_store::{Store, StoreError};
 use tokio::net::TcpListener;
@@ -34,13 +35,13 @@ use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
 use crate::tasks::{
-    carry_out_revocations, sequence, settle_budgets, settle_certificates, stopped,
+    carry_out_revocations, sequence, settle_budgets, settle_certificates, settle_payments, stopped,
     sweep_attachments,
 };
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 16] = [
+const SERVICES: [&str; 17] = [
     "",
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
@@ -52,6 +53,7 @@ const SERVICES: [&str; 16] = [
     "gavah.v1.IncidentService",
     "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
+    "gavah.v1.PaymentService",
     "gavah.v1.RegistryService",
     "gavah.v1.SandboxService",
     "gavah.v1.TariffService",
@@ -105,6 +107,9 @@ pub enum StartError {
     /// The signing key or the audit's hash key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// What the payment gateway knows us by.
+    #[error(transparent)]
+    Gateway(#[from] SecretError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -170,6 +175,10 @@ impl Server {
                 "SANDBOX: the clock of this service can be moved; nothing it issues is worth anything"
             );
         }
+        let gateway = match &config.payment {
+            None => None,
+            Some(gateway) => Some(Arc::new(Zarinpal::new(gateway)?) as Arc<dyn Gateway>),
+        };
         let registry = Registry::load(store.clone(), clock.clone()).await?;
         let (listener, address) = listen(config.listen.address).await?;
         let (probes_listener, probes_address) = listen(config.listen.probes_address).await?;
@@ -182,6 +191,7 @@ impl Server {
             },
             entropy: Arc::clone(&surroundings.entropy),
             signer: Arc::new(signer),
+            gateway,
             hasher,
             registry,
             remembered: Remembered::new(config.cache.verdict_bytes),
@@ -286,6 +296,10 @@ impl Server {
         ));
         tasks.spawn(settle_budgets(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(settle_certificates(
+            Arc::clone(&self.app),
+            tasks_running.clone(),
+        ));
+        tasks.spawn(settle_payments(
             Arc::clone(&self.app),
             tasks_running.clone(),
         ));

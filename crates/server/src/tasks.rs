@@ -10,6 +10,7 @@ use crate::app::agreements;
 use crate::app::attachments::sweep;
 use crate::app::certificates::stages::expire_unpaid;
 use crate::app::code_applications;
+use crate::app::payments::settle as payments;
 use crate::app::recovery::recover;
 use crate::app::revocations::carry_out;
 
@@ -28,6 +29,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// How often spending of budgets is told to the store.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often payments are looked after.
+const PAYMENTS_EVERY: Duration = Duration::from_secs(1);
+
+/// Applications that go on together.
+const LINES_TOGETHER: u64 = 100;
 
 /// Resolves when the server is to stop.
 pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -143,6 +150,37 @@ pub(crate) async fn settle_certificates(app: Arc<App>, stop: watch::Receiver<boo
         }
         tokio::select! {
             () = tokio::time::sleep(RECOVER_EVERY) => {}
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// Finds out about payments that nobody confirmed and has what was paid for go on, until `stop`; what is cut off goes on
+/// later, or on another node.
+pub(crate) async fn settle_payments(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    let mut looked = payments::Looked::default();
+    loop {
+        let work = async {
+            match payments::look(&app).await {
+                Ok(0) => {}
+                Ok(found) => tracing::info!(found, "payments found out about"),
+                Err(error) => tracing::warn!(%error, "payments could not be found out about"),
+            }
+            match payments::look_for_late_money(&app, &mut looked).await {
+                Ok(0) => {}
+                Ok(found) => tracing::info!(found, "payments that nobody had confirmed found"),
+                Err(error) => tracing::warn!(%error, "late payments could not be looked for"),
+            }
+            match payments::go_on(&app, None, LINES_TOGETHER).await {
+                Ok(0) => {}
+                Ok(moved) => tracing::info!(moved, "applications that were paid for went on"),
+                Err(error) => tracing::warn!(%error, "what was paid for could not go on"),
+            }
+            tokio::time::sleep(PAYMENTS_EVERY).await;
+        };
+        tokio::select! {
+            () = work => {}
             () = &mut stop => return,
         }
     }

@@ -25,6 +25,7 @@ mod joint;
 mod listing;
 mod lookup;
 mod migration;
+mod payments;
 mod quotas;
 mod records;
 mod registry;
@@ -76,6 +77,10 @@ pub use jobs::{ERROR_RATE, JOB_METHOD, JobOutcome, NewJob, RowEnd, StoredJob};
 pub use joint::JOINT_WORK;
 pub use listing::{CertificateFilter, CodeFilter, PageKey, Scope};
 pub use lookup::GatheredHere;
+pub use payments::{
+    DueLine, Finding, Matched, NewPayment, NewRefund, PaymentFilter, PaymentOutcome, RefundEnd,
+    RefundOutcome, StoredLine, StoredPayment, StoredRefund,
+};
 pub use quotas::AgreementUse;
 pub use records::{EventReport, EventRow, RecordOutcome, RecordRow, StoredRecord};
 pub use registry::{

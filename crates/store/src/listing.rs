@@ -68,7 +68,7 @@ pub struct CertificateFilter {
 }
 
 /// Rows of `scope` after `after`, where the table is keyed by `time` and `id`.
-fn condition<C: ColumnTrait>(
+pub(crate) fn condition<C: ColumnTrait>(
     scope: &Scope,
     after: Option<PageKey>,
     institution: C,

@@ -23,6 +23,7 @@ const SERVICES: [&str; 17] = [
     "gavah.v1.IncidentService",
     "gavah.v1.InquiryService",
     "gavah.v1.IssuanceJobService",
+    "gavah.v1.PaymentService",
     "gavah.v1.RegistryService",
     "gavah.v1.SandboxService",
     "gavah.v1.TariffService",

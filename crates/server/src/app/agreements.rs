@@ -356,6 +356,16 @@ pub(super) async fn in_flight(
     Ok(agreement.runs_off(under, now)?)
 }
 
+/// Whether the agreement under which an application was handed in is suspended, and so may be in force again.
+///
+/// # Errors
+///
+/// [`AppError::Store`].
+pub(super) async fn is_suspended(app: &App, call: &Acting, id: &str) -> Result<bool, AppError> {
+    let stored = app.store_for(call).find_agreement(id).await?;
+    Ok(stored.is_some_and(|stored| stored.agreement.state == AgreementState::Suspended))
+}
+
 /// Closes the calls whose time is over; returns how many.
 ///
 /// # Errors

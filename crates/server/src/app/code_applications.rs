@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use super::agreements::in_flight;
 use super::attachments::{complete, may_attach};
+use super::certificates::stages::paying;
 use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, proves, ready};
+use super::payments::settle::{Step, may_wait};
 use super::{
     App, PAY_WITHIN, Terms, context, earlier, lot, may_read, not_paused, owned, owns, scope, terms,
 };
@@ -358,24 +360,11 @@ async fn granted(
     content: &CodeApplicationContent,
     now: Timestamp,
 ) -> Result<Onward, AppError> {
-    let institution = institution(call, content)?;
-    if institution.state != InstitutionState::Active {
-        return Err(Reason::InstitutionNotActive.into());
-    }
-    not_paused(call, ServiceKind::ValidityCode, institution)?;
-    in_flight(app, call, &content.agreement, now).await?;
-    let workflow = pinned(call, content)?;
-    let (codes, mut levels) = (still_proven(app, call, content, now).await?, Vec::new());
-    levels.extend(codes.iter().map(|prior| prior.level));
-    let by_file = |(level, ground): &(_, PriorGround)| match ground {
-        PriorGround::File(_) => Some(*level),
-        PriorGround::Code(_) => None,
-    };
-    let by_file: Vec<_> = content.priors.iter().filter_map(by_file).collect();
-    levels.extend(&by_file);
-    chain(workflow, content.program.level, &levels)?;
-    free(app, call, &key(workflow, content), now).await?;
-
+    let Checked {
+        workflow,
+        codes,
+        by_file,
+    } = checked(app, call, content, now).await?;
     let mut steps = Vec::new();
     if action == Action::Confirm {
         let mut history = stored.history.iter();
@@ -383,7 +372,7 @@ async fn granted(
             step.state == CodeApplicationState::Returned && step.decider.starts_with("officers/")
         });
         // What somebody must look at, two look at.
-        let must = given_back || !by_file.is_empty();
+        let must = given_back || by_file;
         if workflow.organization_review
             && (must || workflow.is_reviewed(lot(app, &key(workflow, content))))
         {
@@ -414,6 +403,61 @@ async fn granted(
         });
     }
     steps.push(NewStep::by_service(CodeApplicationState::Issued, "ISSUE"));
+    Ok(Onward {
+        steps,
+        pay_until: None,
+        issue: Some(issue_of(app, workflow, content, codes, now)?),
+    })
+}
+
+/// What was found when everything was checked once more.
+struct Checked<'a> {
+    workflow: &'a WorkflowVersion,
+    /// The codes that prove previous levels.
+    codes: Vec<PriorProof>,
+    /// Whether a level is proven by a file.
+    by_file: bool,
+}
+
+/// Whether a code could be issued now: everything is checked as it is now.
+async fn checked<'a>(
+    app: &App,
+    call: &'a Acting,
+    content: &CodeApplicationContent,
+    now: Timestamp,
+) -> Result<Checked<'a>, AppError> {
+    let institution = institution(call, content)?;
+    if institution.state != InstitutionState::Active {
+        return Err(Reason::InstitutionNotActive.into());
+    }
+    not_paused(call, ServiceKind::ValidityCode, institution)?;
+    in_flight(app, call, &content.agreement, now).await?;
+    let workflow = pinned(call, content)?;
+    let codes = still_proven(app, call, content, now).await?;
+    let by_file = |(level, ground): &(_, PriorGround)| match ground {
+        PriorGround::File(_) => Some(*level),
+        PriorGround::Code(_) => None,
+    };
+    let by_file: Vec<_> = content.priors.iter().filter_map(by_file).collect();
+    let mut levels: Vec<_> = codes.iter().map(|prior| prior.level).collect();
+    levels.extend(&by_file);
+    chain(workflow, content.program.level, &levels)?;
+    free(app, call, &key(workflow, content), now).await?;
+    Ok(Checked {
+        workflow,
+        codes,
+        by_file: !by_file.is_empty(),
+    })
+}
+
+/// The code of an application that is granted.
+fn issue_of(
+    app: &App,
+    workflow: &WorkflowVersion,
+    content: &CodeApplicationContent,
+    codes: Vec<PriorProof>,
+    now: Timestamp,
+) -> Result<IssueCode, AppError> {
     let attestation = content.attestation.clone();
     let issued = CodeContent {
         subject: content.subject.clone(),
@@ -427,12 +471,87 @@ async fn granted(
         workflow_version: content.workflow_version.clone(),
         documents: content.documents,
     };
-    Ok(Onward {
-        steps,
-        pay_until: None,
-        issue: Some(ready(app, workflow, issued, now)?),
-    })
+    ready(app, workflow, issued, now)
 }
+
+/// Has an application go on that was paid for: its code is issued, or, where none can be any more, it is cancelled, and the
+/// money is to be paid back. `first` while the money has not reached it yet.
+///
+/// # Errors
+///
+/// What may pass: [`AppError::Store`], [`AppError::Internal`].
+pub(super) async fn paid(
+    app: &App,
+    call: &Acting,
+    id: Uuid,
+    first: bool,
+) -> Result<Step, AppError> {
+    for _ in 0..TRIES {
+        let now = app.clock.now();
+        let context = paying(now, call.trace_id.to_string());
+        let stored = app.store_for(call).code_application(id).await?;
+        let stored = stored.ok_or(AppError::Internal(
+            "an application that was paid is missing",
+        ))?;
+        let steps = match (stored.state, first) {
+            (CodeApplicationState::AwaitingPayment, true) => {
+                vec![NewStep::by_service(CodeApplicationState::Paid, "PAY")]
+            }
+            (CodeApplicationState::Paid, false) => Vec::new(),
+            _ => return Ok(Step::Gone),
+        };
+        let content = stored.content.clone();
+        let issue = async {
+            let Checked {
+                workflow, codes, ..
+            } = checked(app, call, &content, now).await?;
+            let issue = issue_of(app, workflow, &content, codes, now)?;
+            let mut steps = steps.clone();
+            steps.push(NewStep::by_service(CodeApplicationState::Issued, "ISSUE"));
+            let change = change(app, call, stored.clone(), content.clone(), steps, None)?;
+            let planned = Planned {
+                change,
+                issue: Some(issue),
+            };
+            settle(app, call, &context, BY_SERVICE, Ok(planned)).await
+        };
+        let steps = match issue.await {
+            Ok(Some(_)) => return Ok(Step::Moved),
+            Ok(None) => continue,
+            Err(AppError::Refused(refusal))
+                if !may_wait(app, call, refusal.reason, &content.agreement).await? =>
+            {
+                let given_up = NewStep {
+                    reason: refusal.reason.as_str().to_owned(),
+                    ..NewStep::by_service(CodeApplicationState::Cancelled, "GIVE_UP")
+                };
+                steps.into_iter().chain([given_up]).collect()
+            }
+            // The money has arrived all the same.
+            Err(_) if first => steps,
+            Err(AppError::Refused(_)) => return Ok(Step::Waits),
+            Err(error) => return Err(error),
+        };
+        let planned = Planned {
+            change: change(app, call, stored, content, steps, None)?,
+            issue: None,
+        };
+        if settle(app, call, &context, BY_SERVICE, Ok(planned))
+            .await?
+            .is_some()
+        {
+            return Ok(Step::Moved);
+        }
+    }
+    Ok(Step::Waits)
+}
+
+/// What the service does by itself has no retry key.
+const BY_SERVICE: Head = Head {
+    request_id: Uuid::nil(),
+    validate_only: false,
+    digest: [0; 32],
+};
 
 /// The codes that proved a level when the application was handed in, and still do.
 async fn still_proven(
@@ -741,13 +860,15 @@ pub async fn list(
 pub async fn expire_unpaid(app: &App) -> Result<usize, AppError> {
     let now = app.clock.now();
     let mut expired = 0;
-    for stored in app.store.unpaid_code_applications(now, BATCH).await? {
-        let context = ActContext {
-            actor: "service/payments".to_owned(),
-            now,
-            trace_id: String::new(),
-            claim: None,
-        };
+    let unpaid = app.store.unpaid_code_applications(now, BATCH).await?;
+    let names = unpaid.iter().map(|stored| APPLICATIONS.name(stored.id));
+    // Those end with their payment, about which the gateway is asked first.
+    let being_paid = app.store.being_paid(names.collect()).await?;
+    for stored in unpaid {
+        if being_paid.contains(&APPLICATIONS.name(stored.id)) {
+            continue;
+        }
+        let context = paying(now, String::new());
         let state = CodeApplicationState::PaymentExpired;
         let change = CodeApplicationChange {
             id: stored.id,

@@ -11,9 +11,11 @@ use gavah_domain::service::{
 use gavah_domain::tariff::{Priced, Quote};
 use gavah_domain::{Clock, Entropy, JalaliDate, PersonId, Reason, new_uuid};
 use gavah_evidence::{Signer, SubjectHasher};
+use gavah_gateway::Gateway;
 use gavah_objects::Objects;
 use gavah_store::{ActContext, Claim, Claimed, Scope, Store};
 use jiff::{SignedDuration, Timestamp};
+use opentelemetry::TraceId;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -36,6 +38,7 @@ pub mod inquiries;
 pub mod jobs;
 pub mod legacy;
 pub mod mandate;
+pub mod payments;
 pub mod quotas;
 pub mod records;
 pub mod recovery;
@@ -70,6 +73,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// The key that signs certificates.
     pub signer: Arc<dyn Signer>,
+    /// Where fees are paid; none where no payments are taken.
+    pub gateway: Option<Arc<dyn Gateway>>,
     /// Names subjects in the audit without telling who they are.
     pub hasher: SubjectHasher,
     /// The registry of this node.
@@ -107,6 +112,15 @@ impl App {
 
     fn new_id(&self, now: Timestamp) -> Result<Uuid, AppError> {
         new_uuid(now, &*self.entropy).map_err(|_| AppError::Internal("no randomness for an id"))
+    }
+
+    /// A trace of its own for what no call asked for.
+    pub(crate) fn new_trace_id(&self) -> Result<TraceId, AppError> {
+        let mut bytes = [0; 16];
+        self.entropy
+            .fill(&mut bytes)
+            .map_err(|_| AppError::Internal("no randomness for a trace"))?;
+        Ok(TraceId::from_bytes(bytes))
     }
 
     fn subject_hash(&self, person: &PersonId) -> String {

@@ -150,6 +150,21 @@ impl Section<'_, '_> {
         }
     }
 
+    /// As [`Section::secret_file`], where it may be absent.
+    pub(super) fn optional_secret_file(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<PathBuf>, Reported> {
+        let Some(Found { value, span }) = self.take::<String>(key)? else {
+            return Ok(None);
+        };
+        let path = self.folder().join(value);
+        match private(&path) {
+            Ok(_) => Ok(Some(path)),
+            Err(text) => Err(self.wrong(key, span, text)),
+        }
+    }
+
     /// The one line of text in a file as in [`Section::secret_file`]; `check` says what is wrong with it without
     /// quoting it.
     pub(super) fn secret(

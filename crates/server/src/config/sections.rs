@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use gavah_gateway::ZarinpalConfig;
 use gavah_objects::ObjectsConfig;
 use gavah_store::{StoreConfig, StoreLimits};
 use http::Uri;
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::transport::TlsFiles;
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "listen",
     "tls",
     "store",
@@ -29,6 +30,7 @@ const SECTIONS: [&str; 13] = [
     "registry",
     "cache",
     "budgets",
+    "payment",
     "runtime",
     "sandbox",
 ];
@@ -79,6 +81,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
     let registry = reader.section("registry", registry);
     let cache = reader.section("cache", cache);
     let budgets = reader.section("budgets", budgets);
+    let payment = reader.section("payment", payment);
     let runtime = reader.section("runtime", runtime);
     let production = runtime.as_ref().is_ok_and(|runtime| runtime.production);
     let remote = store.as_ref().is_ok_and(|store| store.config.is_remote());
@@ -97,6 +100,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Outcome {
             registry: registry?,
             cache: cache?,
             budgets: budgets?,
+            payment: payment?,
             runtime: runtime?,
             sandbox: sandbox?,
         })
@@ -283,7 +287,16 @@ fn objects(section: &mut Section<'_, '_>) -> Result<ObjectsConfig, Reported> {
 
 /// Files are about persons: they leave this machine over TLS only.
 fn objects_endpoint(section: &mut Section<'_, '_>) -> Result<String, Reported> {
-    let Found { value, span } = section.require::<String>("endpoint", "the URL of the store")?;
+    let found = section.require::<String>("endpoint", "the URL of the store")?;
+    https_or_here(section, "endpoint", found)
+}
+
+/// An address that is reached over TLS only, unless it is on this machine.
+fn https_or_here(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    Found { value, span }: Found<String>,
+) -> Result<String, Reported> {
     let uri = value.parse::<Uri>().ok();
     let good = uri.is_some_and(|uri| match uri.scheme_str() {
         Some("https") => uri.host().is_some(),
@@ -294,9 +307,33 @@ fn objects_endpoint(section: &mut Section<'_, '_>) -> Result<String, Reported> {
         true => Ok(value),
         false => {
             let text = "must begin with https://, or be on this machine";
-            Err(section.wrong("endpoint", span, text))
+            Err(section.wrong(key, span, text))
         }
     }
+}
+
+/// Without the merchant's id no payment is taken.
+fn payment(section: &mut Section<'_, '_>) -> Result<Option<ZarinpalConfig>, Reported> {
+    let merchant = section.optional_secret_file("merchant_id_file");
+    let token = section.optional_secret_file("access_token_file");
+    let mut address = |key, default: &str| match section.take::<String>(key)? {
+        Some(found) => https_or_here(section, key, found),
+        None => Ok(default.to_owned()),
+    };
+    let base_url = address("base_url", "https://payment.zarinpal.com");
+    let refund_url = address("refund_url", "https://next.zarinpal.com/api/v4/graphql");
+    let connect_timeout = section.millis("connect_timeout_ms", ms(3_000));
+    let timeout = section.millis("timeout_ms", ms(8_000));
+    let (token, base_url, refund_url) = (token?, base_url?, refund_url?);
+    let (connect_timeout, timeout) = (connect_timeout?, timeout?);
+    Ok(merchant?.map(|merchant_id_file| ZarinpalConfig {
+        base_url,
+        refund_url,
+        merchant_id_file,
+        access_token_file: token,
+        connect_timeout,
+        timeout,
+    }))
 }
 
 fn is_loopback(uri: &Uri) -> bool {

@@ -232,7 +232,7 @@ pub fn get_application(
 ) -> Result<GetInput, AppError> {
     let collection = Collection::EnrollmentCertificateApplications;
     let claim = request.subject_claim.as_ref();
-    get(
+    get_named(
         check_rules(request),
         collection,
         &request.name,
@@ -252,7 +252,7 @@ pub fn get_certificate(
     class: CallerClass,
 ) -> Result<GetInput, AppError> {
     let claim = request.subject_claim.as_ref();
-    get(
+    get_named(
         check_rules(request),
         Collection::EnrollmentCertificates,
         &request.name,
@@ -261,7 +261,8 @@ pub fn get_certificate(
     )
 }
 
-fn get(
+/// Reads a request for one resource by its name and the person asked for.
+pub(super) fn get_named(
     annotated: Violations,
     collection: Collection,
     name: &str,

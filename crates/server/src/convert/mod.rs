@@ -27,6 +27,7 @@ pub mod job;
 pub mod legacy;
 pub mod names;
 pub mod page;
+pub mod payment;
 pub mod program;
 pub mod record;
 pub mod registry;

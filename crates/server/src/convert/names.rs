@@ -26,6 +26,8 @@ pub enum Collection {
     Incidents,
     /// `issuanceJobs/{uuid}`.
     IssuanceJobs,
+    /// `payments/{uuid}`.
+    Payments,
     /// `serviceDocuments/{uuid}`.
     ServiceDocuments,
 }
@@ -42,6 +44,7 @@ impl Collection {
             Self::EnrollmentCertificateApplications => "enrollmentCertificateApplications",
             Self::Incidents => "incidents",
             Self::IssuanceJobs => "issuanceJobs",
+            Self::Payments => "payments",
             Self::ServiceDocuments => "serviceDocuments",
         }
     }

@@ -152,6 +152,7 @@ list_requests! {
     ListEnrollmentCertificatesRequest,
     ListExpertsRequest,
     ListInstitutionsRequest,
+    ListPaymentsRequest,
     ListValidityCodeApplicationsRequest,
     ListValidityCodesRequest,
 }

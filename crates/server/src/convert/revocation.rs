@@ -173,7 +173,8 @@ pub fn get(request: &pb::GetIncidentRequest) -> Result<Uuid, AppError> {
     settle(check_rules(request), found, id)
 }
 
-fn officer(given: Option<&pb::Officer>, found: &mut Violations) -> Option<Officer> {
+/// Reads the officer who decides.
+pub(super) fn officer(given: Option<&pb::Officer>, found: &mut Violations) -> Option<Officer> {
     let officer = given.map(|given| {
         let mut found = Violations::default();
         let code = found.take("code", ExpertCode::parse(&given.code));

@@ -14,6 +14,7 @@ use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServ
 use gavah_api::v1::incident_service_server::IncidentServiceServer;
 use gavah_api::v1::inquiry_service_server::InquiryServiceServer;
 use gavah_api::v1::issuance_job_service_server::IssuanceJobServiceServer;
+use gavah_api::v1::payment_service_server::PaymentServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
 use gavah_api::v1::sandbox_service_server::SandboxServiceServer;
 use gavah_api::v1::tariff_service_server::TariffServiceServer;
@@ -40,6 +41,7 @@ const CERTIFICATES: &str = EnrollmentCertificateServiceServer::<Services>::NAME;
 const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
 const REGISTRY: &str = RegistryServiceServer::<Services>::NAME;
 const SANDBOX: &str = SandboxServiceServer::<Services>::NAME;
+const PAYMENTS: &str = PaymentServiceServer::<Services>::NAME;
 const TARIFFS: &str = TariffServiceServer::<Services>::NAME;
 const VALIDATION: &str = ValidationServiceServer::<Services>::NAME;
 const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
@@ -62,6 +64,7 @@ struct Targets {
     records: EnrollmentRecordServiceServer<Services>,
     registry: RegistryServiceServer<Services>,
     sandbox: SandboxServiceServer<Services>,
+    payments: PaymentServiceServer<Services>,
     tariffs: TariffServiceServer<Services>,
     validation: ValidationServiceServer<Services>,
     codes: ValidityCodeServiceServer<Services>,
@@ -89,6 +92,7 @@ impl Dispatch {
             records: server!(EnrollmentRecordServiceServer, bulk),
             registry: server!(RegistryServiceServer, small),
             sandbox: server!(SandboxServiceServer, small),
+            payments: server!(PaymentServiceServer, bulk),
             tariffs: server!(TariffServiceServer, small),
             validation: server!(ValidationServiceServer, bulk),
             codes: server!(ValidityCodeServiceServer, small),
@@ -122,6 +126,7 @@ impl Service<Request<Body>> for Dispatch {
             AGREEMENTS => targets.agreements.clone().call(request),
             INQUIRIES => targets.inquiries.clone().call(request),
             SANDBOX => targets.sandbox.clone().call(request),
+            PAYMENTS => targets.payments.clone().call(request),
             TARIFFS => targets.tariffs.clone().call(request),
             AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),

@@ -25,6 +25,7 @@ mod documents;
 mod incidents;
 mod inquiries;
 mod jobs;
+mod payments;
 mod records;
 mod registry;
 mod run;

@@ -26,6 +26,7 @@ use crate::content::{
     attachments_read, from_json, known, to_json,
 };
 use crate::entity::{application_step, certificate_application};
+use crate::payments::Followed;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, Store, StoreError};
 
@@ -313,6 +314,16 @@ impl Store {
             }
         }
         put_steps(tx, context, change.id, first, &change.steps).await?;
+        let followed = Followed {
+            application: application_name(change.id),
+            quote: change.content.quote.as_ref(),
+            entered: change
+                .steps
+                .iter()
+                .map(|step| step.state.as_str())
+                .collect(),
+        };
+        self.follow_payment(tx, context, &followed).await?;
         let acts = acts(change, state).into_iter().map(|act| (context, act));
         self.record_all(tx, [], acts).await?;
         Ok(Put::Done)

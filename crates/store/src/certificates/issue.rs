@@ -17,6 +17,7 @@ use super::{
 use crate::attachments::attach;
 use crate::claim::claim;
 use crate::entity::{certificate_application, enrollment_certificate, serial_counter};
+use crate::payments::Followed;
 use crate::records::find_locked;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, Store, StoreError};
@@ -118,7 +119,8 @@ impl Store {
                 {
                     return Ok(Done::Abandon(Err(Reason::StateTransitionNotAllowed)));
                 }
-                leave_issuing(tx, context, &stored, ApplicationState::Issued).await?;
+                self.leave_issuing(tx, context, &stored, ApplicationState::Issued)
+                    .await?;
                 let act = issuing_act(&stored, ApplicationState::Issued, &signed.subject_hash);
                 self.append(tx, context, act).await?;
                 Ok(Done::Commit(Ok(stored)))
@@ -201,6 +203,39 @@ impl Store {
         };
         self.append(tx, context, act).await?;
         Ok(Put::Done)
+    }
+
+    /// The application leaves ISSUING for a final state.
+    pub(super) async fn leave_issuing(
+        &self,
+        tx: &DatabaseTransaction,
+        context: &ActContext,
+        certificate: &StoredCertificate,
+        state: ApplicationState,
+    ) -> Result<(), StoreError> {
+        use certificate_application::Column;
+        let now = context.now.as_microsecond();
+        let updated = certificate_application::Entity::update_many()
+            .col_expr(Column::State, Expr::value(state.as_str()))
+            .col_expr(Column::OpenKey, Expr::value(None::<String>))
+            .col_expr(Column::UpdateTime, Expr::value(now))
+            .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+            .filter(Column::Id.eq(certificate.application_id))
+            .filter(Column::State.eq(ApplicationState::Issuing.as_str()))
+            .exec(tx)
+            .await?;
+        if updated.rows_affected == 0 {
+            return Err(StoreError::Corrupt("certificate_application.state"));
+        }
+        let first = steps_so_far(tx, certificate.application_id).await?;
+        let step = NewStep::by_caller(state, FINISH);
+        put_steps(tx, context, certificate.application_id, first, &[step]).await?;
+        let followed = Followed {
+            application: application_name(certificate.application_id),
+            quote: Some(&certificate.content.quote),
+            entered: vec![state.as_str()],
+        };
+        self.follow_payment(tx, context, &followed).await
     }
 }
 
@@ -311,32 +346,6 @@ async fn put_intent(
     .exec_without_returning(tx)
     .await?;
     Ok(inserted == 1)
-}
-
-/// The application leaves ISSUING for a final state.
-pub(super) async fn leave_issuing(
-    tx: &DatabaseTransaction,
-    context: &ActContext,
-    certificate: &StoredCertificate,
-    state: ApplicationState,
-) -> Result<(), StoreError> {
-    use certificate_application::Column;
-    let now = context.now.as_microsecond();
-    let updated = certificate_application::Entity::update_many()
-        .col_expr(Column::State, Expr::value(state.as_str()))
-        .col_expr(Column::OpenKey, Expr::value(None::<String>))
-        .col_expr(Column::UpdateTime, Expr::value(now))
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::Id.eq(certificate.application_id))
-        .filter(Column::State.eq(ApplicationState::Issuing.as_str()))
-        .exec(tx)
-        .await?;
-    if updated.rows_affected == 0 {
-        return Err(StoreError::Corrupt("certificate_application.state"));
-    }
-    let first = steps_so_far(tx, certificate.application_id).await?;
-    let step = NewStep::by_caller(state, FINISH);
-    put_steps(tx, context, certificate.application_id, first, &[step]).await
 }
 
 /// The act by which an application leaves ISSUING.

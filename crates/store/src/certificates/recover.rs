@@ -7,7 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::issue::{issuing_act, leave_issuing};
+use super::issue::issuing_act;
 use super::rows::{get, read_certificate};
 use super::{Recorded, StoredCertificate};
 use crate::entity::enrollment_certificate;
@@ -124,7 +124,8 @@ impl Store {
                     return Ok(Done::Abandon(()));
                 }
                 let stored = get(tx, id).await?;
-                leave_issuing(tx, context, &stored, ApplicationState::Cancelled).await?;
+                self.leave_issuing(tx, context, &stored, ApplicationState::Cancelled)
+                    .await?;
                 let act = Act {
                     reason: reason.to_owned(),
                     ..issuing_act(&stored, ApplicationState::Cancelled, subject_hash)

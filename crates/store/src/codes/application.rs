@@ -26,6 +26,7 @@ use crate::content::{
     attachments_read, from_json, instant, known, to_json,
 };
 use crate::entity::code_application;
+use crate::payments::Followed;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, NewStep, Store, StoreError, StoredStep};
 
@@ -194,6 +195,16 @@ impl Store {
                         .exec(tx)
                         .await?;
                 }
+                let followed = Followed {
+                    application: name(change.id),
+                    quote: Some(&change.content.quote),
+                    entered: change
+                        .steps
+                        .iter()
+                        .map(|step| step.state.as_str())
+                        .collect(),
+                };
+                self.follow_payment(tx, context, &followed).await?;
                 let acts = acts(change).into_iter();
                 let acts = acts.chain(code.iter().map(Issuing::act));
                 self.record_all(tx, [], acts.map(|act| (context, act)))

@@ -23,6 +23,7 @@ mod m0012_service_documents;
 mod m0013_agreements;
 mod m0014_tariff_versions;
 mod m0015_sandbox_clock;
+mod m0017_payments;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_agreements::Migration),
             Box::new(m0014_tariff_versions::Migration),
             Box::new(m0015_sandbox_clock::Migration),
+            Box::new(m0017_payments::Migration),
         ]
     }
 }

@@ -77,14 +77,18 @@ pub async fn get_certificate(
 
 /// The rows of a list: of the subject asked for, and for all but the window only
 /// those the caller may read anyway.
-fn list_scope<S>(call: &Acting, input: &ListInput<S>) -> Result<Scope, AppError> {
+pub(in crate::app) fn list_scope(
+    call: &Acting,
+    institution: Option<&InstitutionCode>,
+    claim: Option<&PersonId>,
+) -> Result<Scope, AppError> {
     let window = call.caller.class == CallerClass::SingleWindow;
-    let readable = match (window, &input.institution) {
-        (false, institution) => scope(call, institution.as_ref())?,
+    let readable = match (window, institution) {
+        (false, institution) => scope(call, institution)?,
         (true, Some(code)) => Scope::Institutions(vec![code.as_str().to_owned()]),
         (true, None) => Scope::All,
     };
-    let Some(person) = input.claim.as_ref().map(PersonId::key) else {
+    let Some(person) = claim.map(PersonId::key) else {
         return if window {
             Err(AppError::Internal(
                 "a window's list without a subject was not refused",
@@ -113,7 +117,7 @@ pub async fn list_applications(
     input: &ListInput<ApplicationState>,
 ) -> Result<Vec<StoredApplication>, AppError> {
     let filter = CertificateFilter {
-        scope: list_scope(call, input)?,
+        scope: list_scope(call, input.institution.as_ref(), input.claim.as_ref())?,
         state: input.state.map(|state| state.as_str()),
     };
     Ok(app
@@ -133,7 +137,7 @@ pub async fn list_certificates(
     input: &ListInput<DocumentState>,
 ) -> Result<Vec<StoredCertificate>, AppError> {
     let filter = CertificateFilter {
-        scope: list_scope(call, input)?,
+        scope: list_scope(call, input.institution.as_ref(), input.claim.as_ref())?,
         state: input.state.map(|state| state.as_str()),
     };
     Ok(app

@@ -11,20 +11,25 @@ use gavah_store::{
     StoredApplication, StoredCertificate,
 };
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::issue::{For, Issued, issue, open_exists, stands_for};
 use super::prepare::{Ground, Prepared, Voucher, may_be_reviewed, open_key, prepare, source};
 use super::{rules, to_the_end};
 use crate::app::agreements::in_flight;
 use crate::app::attachments::{complete, may_attach};
+use crate::app::payments::settle::{Step, may_wait};
 use crate::app::{App, PAY_WITHIN, context, earlier, lot, may_read, not_paused};
 use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::application::{ActInput, Actor, DecisionInput, UpdateInput};
+use crate::convert::names::Collection;
 use crate::error::{AppError, Refusal};
 
 /// How often a change is tried anew when the application moved under it.
 const TRIES: usize = 4;
+
+const APPLICATIONS: Collection = Collection::EnrollmentCertificateApplications;
 
 /// Applications whose time to pay is over that are settled at a time.
 const BATCH: u64 = 100;
@@ -63,9 +68,7 @@ impl Staged {
                     certificate: None,
                 }),
                 ApplicationOutcome::Replayed(id) => {
-                    use crate::convert::names::Collection::EnrollmentCertificateApplications;
-                    let name = EnrollmentCertificateApplications.name(id);
-                    Some(stands_for(app, call, context, &name).await?)
+                    Some(stands_for(app, call, context, &APPLICATIONS.name(id)).await?)
                 }
                 ApplicationOutcome::RequestIdReused => return Err(Reason::RequestIdReused.into()),
                 ApplicationOutcome::OpenExists(id) => return Err(open_exists(id)),
@@ -446,15 +449,8 @@ async fn plan(
             onward = handed_in(app, call, &content, workflow, source.as_ref(), now).await?;
         }
         ApplicationAction::Confirm | ApplicationAction::Approve => {
-            let institution = call.snapshot.institution(content.institution.as_str());
-            let institution = institution.ok_or(Reason::InstitutionNotActive)?;
-            let service = ServiceKind::EnrollmentCertificate;
-            not_paused(call, service, &institution.institution)?;
-            in_flight(app, call, &content.agreement, now).await?;
-            let source = source(app, call, &content, now).await?;
+            let prepared = ready(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;
-            let ground = ground(&content, workflow, source.as_ref())?;
-            let prepared = prepare(app, call, &ground, Voucher::Decision, now).await?;
             onward = if deed.action == ApplicationAction::Confirm {
                 let mut history = stored.history.iter();
                 let given_back =
@@ -481,6 +477,100 @@ async fn plan(
         },
         issue: onward.issue,
     })
+}
+
+/// What would be issued now for an application that somebody decided in favour of: everything is checked as it is now.
+async fn ready(
+    app: &App,
+    call: &Acting,
+    content: &ApplicationContent,
+    now: Timestamp,
+) -> Result<Prepared, AppError> {
+    let institution = call.snapshot.institution(content.institution.as_str());
+    let institution = institution.ok_or(Reason::InstitutionNotActive)?;
+    let service = ServiceKind::EnrollmentCertificate;
+    not_paused(call, service, &institution.institution)?;
+    in_flight(app, call, &content.agreement, now).await?;
+    let source = source(app, call, content, now).await?;
+    let ground = ground(content, pinned(call, content)?, source.as_ref())?;
+    prepare(app, call, &ground, Voucher::Decision, now).await
+}
+
+/// Has an application go on that was paid for: it is issued, or, where nothing can be issued any more, cancelled, and the
+/// money is to be paid back. `first` while the money has not reached it yet.
+///
+/// # Errors
+///
+/// What may pass: [`AppError::Store`], [`AppError::Internal`].
+pub(in crate::app) async fn paid(
+    app: &App,
+    call: &Acting,
+    id: Uuid,
+    first: bool,
+) -> Result<Step, AppError> {
+    for _ in 0..TRIES {
+        let now = app.clock.now();
+        let context = paying(now, call.trace_id.to_string());
+        let stored = app.store_for(call).application(id).await?;
+        let stored = stored.ok_or(AppError::Internal(
+            "an application that was paid is missing",
+        ))?;
+        let mut steps = match (stored.state, first) {
+            (ApplicationState::AwaitingPayment, true) => {
+                vec![NewStep::by_service(ApplicationState::Paid, "PAY")]
+            }
+            (ApplicationState::Paid, false) => Vec::new(),
+            // It is being signed: the store follows.
+            (ApplicationState::Issuing, false) => return Ok(Step::Waits),
+            _ => return Ok(Step::Gone),
+        };
+        let issue = match ready(app, call, &stored.content, now).await {
+            Ok(prepared) => {
+                steps.push(NewStep::by_service(ApplicationState::Issuing, "ISSUE"));
+                Some(prepared)
+            }
+            Err(AppError::Refused(refusal))
+                if !may_wait(app, call, refusal.reason, &stored.content.agreement).await? =>
+            {
+                steps.push(NewStep {
+                    reason: refusal.reason.as_str().to_owned(),
+                    ..NewStep::by_service(ApplicationState::Cancelled, "GIVE_UP")
+                });
+                None
+            }
+            // The money has arrived all the same.
+            Err(_) if first => None,
+            Err(AppError::Refused(_)) => return Ok(Step::Waits),
+            Err(error) => return Err(error),
+        };
+        let staged = Staged {
+            change: ApplicationChange {
+                id: stored.id,
+                certificate_id: stored.certificate_id,
+                before: Some((stored.state, stored.version)),
+                open_key: open_key(&stored.content),
+                subject_hash: app.subject_hash(&stored.content.subject.person_id),
+                content: stored.content,
+                steps,
+                pay_until: None,
+            },
+            issue,
+        };
+        if staged.carry_out(app, call, &context).await?.is_some() {
+            return Ok(Step::Moved);
+        }
+    }
+    Ok(Step::Waits)
+}
+
+/// The context of what payments do.
+pub(in crate::app) fn paying(now: Timestamp, trace_id: String) -> ActContext {
+    ActContext {
+        actor: "service/payments".to_owned(),
+        now,
+        trace_id,
+        claim: None,
+    }
 }
 
 /// The workflow version that the application began under.
@@ -532,14 +622,15 @@ fn not_allowed(state: ApplicationState) -> AppError {
 pub async fn expire_unpaid(app: &App) -> Result<usize, AppError> {
     let now = app.clock.now();
     let unpaid = app.store.unpaid_applications(now, BATCH).await?;
+    let names = unpaid.iter().map(|stored| APPLICATIONS.name(stored.id));
+    // Those end with their payment, about which the gateway is asked first.
+    let being_paid = app.store.being_paid(names.collect()).await?;
     let mut expired = 0;
     for stored in unpaid {
-        let context = ActContext {
-            actor: "service/payments".to_owned(),
-            now,
-            trace_id: String::new(),
-            claim: None,
-        };
+        if being_paid.contains(&APPLICATIONS.name(stored.id)) {
+            continue;
+        }
+        let context = paying(now, String::new());
         let step = NewStep::by_service(ApplicationState::PaymentExpired, "EXPIRE");
         let change = ApplicationChange {
             id: stored.id,

@@ -20,7 +20,7 @@ fn all_problems_are_told_at_once_with_line_key_and_remedy() {
             key = key.display()
         ),
         "  line 9: limits.max_in_flight: must be 1 to 4294967295".to_owned(),
-        "  line 10: limit: unknown; the sections are listen, tls, store, objects, signing, audit, limits, telemetry, registry, cache, budgets, runtime, sandbox"
+        "  line 10: limit: unknown; the sections are listen, tls, store, objects, signing, audit, limits, telemetry, registry, cache, budgets, payment, runtime, sandbox"
             .to_owned(),
         "  tls.certificate_file: missing; it must name the file of the server's certificate".to_owned(),
         "  tls.key_file: missing; it must name the file of the server's private key".to_owned(),

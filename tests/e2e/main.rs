@@ -63,6 +63,7 @@ mod on_behalf;
 mod outages;
 mod ownership;
 mod pauses;
+mod payments;
 mod peer;
 mod quotas;
 mod raw;

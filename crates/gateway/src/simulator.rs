@@ -155,6 +155,29 @@ impl Simulator {
     }
 }
 
+/// Decides at a payer's page as the payer's browser does, and gives the address that it sends the browser to: the callback
+/// with the gateway's parameters.
+///
+/// # Errors
+///
+/// The page cannot be reached, or sends the browser nowhere.
+pub async fn decide(redirect_url: &str, approve: bool) -> io::Result<String> {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .map_err(io::Error::other)?;
+    let choice = if approve { "approve" } else { "cancel" };
+    let page = client.get(format!("{redirect_url}?as={choice}")).send();
+    let page = page.await.map_err(io::Error::other)?;
+    let location = page.headers().get(reqwest::header::LOCATION);
+    let location = location.and_then(|location| location.to_str().ok());
+    location
+        .map(str::to_owned)
+        .ok_or_else(|| io::Error::other("the page sends the browser nowhere"))
+}
+
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.task.abort();

@@ -30,6 +30,7 @@ use gavah_client::{Client, ClientConfig};
 use gavah_devpki::{Authority, Issued, Validity, write};
 use gavah_domain::caller::{Caller, CallerClass, CallerState};
 use gavah_domain::{Clock, JalaliDate, SystemClock, SystemEntropy};
+use gavah_gateway::simulator::Simulator;
 use gavah_server::Surroundings;
 use gavah_server::config::Config;
 use gavah_store::{ActContext, NewCaller, RegistryChange, Seed, Store, StoreConfig};
@@ -83,6 +84,7 @@ pub struct World {
     place: Place,
     store: Store,
     clock: Arc<ShiftedClock>,
+    gateway: Option<Simulator>,
     seed: Seed,
     nodes: Vec<Node>,
 }
@@ -136,6 +138,15 @@ impl World {
     #[must_use]
     pub fn clock(&self) -> &ShiftedClock {
         &self.clock
+    }
+
+    /// The simulated payment gateway.
+    ///
+    /// # Panics
+    /// When the world takes no payments.
+    #[must_use]
+    pub fn gateway(&self) -> &Simulator {
+        self.gateway.as_ref().expect("a world with payments")
     }
 
     /// The servers' time.

@@ -214,6 +214,11 @@ impl Store {
                     act.reason.clone_from(why);
                 }
                 self.append(tx, context, act).await?;
+                if to == PaymentState::Verified && stored.state == PaymentState::Expired {
+                    // Late money: its applications ended with it, or are about to.
+                    give_back(tx, id).await?;
+                    self.owe(tx, context, id).await?;
+                }
                 let stored = get(tx, id).await?;
                 Ok(Done::Commit(PaymentOutcome::Done(Box::new(stored))))
             })
@@ -380,6 +385,19 @@ async fn found_out(
         )
         .col_expr(payment_line::Column::NextTime, Expr::value(next))
         .filter(payment_line::Column::PaymentId.eq(stored.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// All that it was to pay for is to be paid back.
+async fn give_back(tx: &DatabaseTransaction, id: Uuid) -> Result<(), StoreError> {
+    use payment_line::Column;
+    payment_line::Entity::update_many()
+        .col_expr(Column::State, Expr::value(LineState::RefundDue.as_str()))
+        .col_expr(Column::NextTime, Expr::value(None::<i64>))
+        .filter(Column::PaymentId.eq(id))
+        .filter(Column::State.eq(LineState::Waiting.as_str()))
         .exec(tx)
         .await?;
     Ok(())

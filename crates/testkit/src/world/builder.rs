@@ -9,11 +9,12 @@ use std::time::Duration;
 use gavah_devpki::{Authority, write};
 use gavah_domain::{Clock, JalaliDate, SystemClock, SystemEntropy};
 use gavah_evidence::{SubjectHasher, generate_key_file};
+use gavah_gateway::simulator::{Simulator, SimulatorConfig};
 use gavah_server::config::Config;
 use gavah_store::{Seed, Store, StoreLimits};
 
 use super::place::Place;
-use super::{CERTIFICATE_LIFETIME, Engine, TRUST_DOMAIN, World, lasting, seed};
+use super::{CERTIFICATE_LIFETIME, Engine, ShiftedClock, TRUST_DOMAIN, World, lasting, seed};
 
 /// Few connections: many worlds share one PostgreSQL cluster.
 const STORE_LIMITS: StoreLimits = StoreLimits {
@@ -31,7 +32,11 @@ pub struct WorldBuilder {
     config: toml::Table,
     seed: Seed,
     nodes: usize,
+    payments: bool,
 }
+
+/// What the simulated gateway knows its merchant by.
+const MERCHANT: &str = "00000000-0000-4000-8000-000000000000";
 
 impl WorldBuilder {
     pub(super) fn new(engine: Engine) -> Self {
@@ -58,7 +63,15 @@ impl WorldBuilder {
             config,
             seed: seed(JalaliDate::of(SystemClock.now())),
             nodes: 1,
+            payments: false,
         }
+    }
+
+    /// Lets the servers take payments, at a simulated gateway over real HTTP.
+    #[must_use]
+    pub fn payments(mut self) -> Self {
+        self.payments = true;
+        self
     }
 
     /// Sets a key of the configuration file: `set("limits.message_bytes", 2048)`.
@@ -91,7 +104,7 @@ impl WorldBuilder {
     ///
     /// # Panics
     /// When anything is missing.
-    pub async fn start(self) -> World {
+    pub async fn start(mut self) -> World {
         let dir = tempfile::tempdir().expect("a folder");
         let now = SystemClock.now();
         let authority = Authority::create(&dir.path().join("pki"), now).expect("an authority");
@@ -103,6 +116,11 @@ impl WorldBuilder {
         write(&server, authority.dir(), "server").expect("the certificate's files");
         let place = Place::make(self.engine, dir.path()).await;
         place.migrate().await;
+        let clock = Arc::<ShiftedClock>::default();
+        let gateway = match self.payments {
+            true => Some(gateway(dir.path(), &mut self.config, &clock).await),
+            false => None,
+        };
         write_config(dir.path(), &place, self.config);
         let config = Config::load(&dir.path().join("gavah.toml")).expect("a good configuration");
         let store = Store::open(
@@ -117,7 +135,8 @@ impl WorldBuilder {
             authority,
             place,
             store,
-            clock: Arc::default(),
+            clock,
+            gateway,
             seed: self.seed,
             nodes: Vec::new(),
         };
@@ -127,6 +146,31 @@ impl WorldBuilder {
         }
         world
     }
+}
+
+/// A simulated gateway, and the configuration that leads there.
+async fn gateway(dir: &Path, config: &mut toml::Table, clock: &Arc<ShiftedClock>) -> Simulator {
+    let clock = Arc::clone(clock);
+    let simulator = SimulatorConfig {
+        merchant_id: MERCHANT.to_owned(),
+        access_token: "synthetic-token".to_owned(),
+        capacity: 10_000,
+        now: Arc::new(move || clock.now()),
+    };
+    let simulator = Simulator::start(simulator, 0).await.expect("a simulator");
+    for (key, file, secret) in [
+        ("merchant_id_file", "merchant", MERCHANT),
+        ("access_token_file", "token", "synthetic-token"),
+    ] {
+        let path = dir.join(file);
+        fs::write(&path, secret).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        put(config, "payment", key, file);
+    }
+    put(config, "payment", "base_url", simulator.base_url());
+    put(config, "payment", "refund_url", simulator.refund_url());
+    put(config, "payment", "timeout_ms", 2_000);
+    simulator
 }
 
 fn put(config: &mut toml::Table, section: &str, key: &str, value: impl Into<toml::Value>) {

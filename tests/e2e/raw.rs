@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 27] = [
     "agreement",
     "application_step",
     "attachment",
@@ -100,6 +100,9 @@ const TABLES: [&str; 24] = [
     "issuance_job",
     "issuance_job_row",
     "issuance_pause",
+    "payment",
+    "payment_line",
+    "payment_refund",
     "request_claim",
     "service_call",
     "service_document",

@@ -1,6 +1,7 @@
 //! What must hold for every method that writes: the retry key and the trial.
 
 mod agreements;
+mod payments;
 mod requests;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,9 @@ use crate::wire::Wire;
 /// A sandbox: its clock is moved by a write like others.
 fn run(engine: Engine, case: impl AsyncFnOnce(&mut World)) {
     run_on(
-        World::builder(engine).set("sandbox.movable_clock", true),
+        World::builder(engine)
+            .payments()
+            .set("sandbox.movable_clock", true),
         case,
     );
 }
@@ -75,6 +78,7 @@ heads! {
     CancelIssuanceJobRequest,
     CancelValidityCodeApplicationRequest,
     CloseServiceCallRequest,
+    ConfirmPaymentRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,
     CreateCallerRequest,
@@ -89,10 +93,12 @@ heads! {
     PauseIssuanceRequest,
     ProposeRevocationRequest,
     PublishServiceDocumentRequest,
+    ReconcilePaymentsRequest,
     RecordCodeReviewRequest,
     RecordExpertDecisionRequest,
     RecordOrganizationDecisionRequest,
     RecordUniversityDecisionRequest,
+    RefundPaymentRequest,
     ReinstateAgreementRequest,
     ReinstateEnrollmentCertificateRequest,
     ReinstateValidityCodeRequest,
@@ -103,6 +109,7 @@ heads! {
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
     RevokeValidityCodeRequest,
+    StartPaymentRequest,
     SubmitEnrollmentCertificateApplicationRequest,
     SuspendAgreementRequest,
     SuspendEnrollmentCertificateRequest,
@@ -160,7 +167,8 @@ impl Write {
 
 /// Every write, each on resources of its own.
 async fn writes(world: &mut World) -> Vec<Write> {
-    let mut writes = requests::of_code_applications(world).await;
+    let mut writes = payments::of_payments(world).await;
+    writes.extend(requests::of_code_applications(world).await);
     writes.extend(requests::of_codes(world).await);
     writes.extend(requests::of_certificates(world).await);
     writes.extend(requests::of_applications(world).await);

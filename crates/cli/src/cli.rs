@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agreement, attachment, audit, bench, call, caller, certificate, changes, check_config, code,
-    guide, incident, inquiry, issuance, keys, migrate, pki, record, sandbox, seed, serve,
+    guide, incident, inquiry, issuance, keys, migrate, payment, pki, record, sandbox, seed, serve,
     service_document, tariff, whoami,
 };
 use crate::demo::{self, DemoArgs};
@@ -94,6 +94,9 @@ enum Task {
     /// What the services cost: tables of the budget years, and quotes
     #[command(subcommand)]
     Tariff(tariff::TariffCommand),
+    /// Payments (پرداخت) of fees at the gateway
+    #[command(subcommand)]
+    Payment(payment::PaymentCommand),
     /// Pausing the issuing of documents
     #[command(subcommand)]
     Issuance(issuance::IssuanceCommand),
@@ -146,6 +149,7 @@ impl Task {
             Self::Agreement(command) => agreement::run(&command, output).await,
             Self::Inquiry(command) => inquiry::run(&command, output).await,
             Self::Sandbox(command) => sandbox::run(&command, output).await,
+            Self::Payment(command) => payment::run(&command, output).await,
             Self::Tariff(command) => tariff::run(&command, output).await,
             Self::Issuance(command) => issuance::run(&command, output).await,
             Self::Incident(command) => incident::run(&command, output).await,

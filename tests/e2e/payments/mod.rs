@@ -1,7 +1,7 @@
 //! Payments at a simulated gateway over real HTTP: what is paid for is issued, whatever else happens no money is lost.
 
 mod faults;
-mod given_back;
+pub(crate) mod given_back;
 mod random;
 mod refusals;
 

@@ -72,7 +72,7 @@ impl Selection {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Officer")]
-struct Officer {
+pub(super) struct Officer {
     /// The officer's own code
     #[arg(long, value_name = "CODE")]
     officer: String,
@@ -82,7 +82,7 @@ struct Officer {
 }
 
 impl Officer {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         json!({
             "code": self.officer,
             "person_id": {"national_code": self.officer_national_code},

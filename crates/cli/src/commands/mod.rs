@@ -18,6 +18,7 @@ pub(crate) mod inquiry;
 pub(crate) mod issuance;
 pub(crate) mod keys;
 pub(crate) mod migrate;
+pub(crate) mod payment;
 mod person;
 pub(crate) mod pki;
 pub(crate) mod record;

@@ -12,7 +12,7 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 17] = [
+const SERVICES: [&str; 18] = [
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",

@@ -25,6 +25,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/pg/v4/payment/{call}", post(call))
         .route("/pg/StartPay/{authority}", get(page))
         .route("/api/v4/graphql", post(refund))
+        .route("/simulator/day-file/{date}", get(day_file))
+        .route("/simulator/session/{authority}", get(session))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .with_state(shared)
 }
@@ -143,6 +145,25 @@ fn act(
             Ok(json!({ "code": 100, "message": "Reversed" }))
         }
         _ => Err(0),
+    }
+}
+
+/// What the real gateway gives out in its panel: the file of a day (UTC).
+async fn day_file(Held(shared): Held<Arc<Shared>>, Path(date): Path<String>) -> Response {
+    match date.parse() {
+        Ok(date) => {
+            let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8")];
+            (kind, shared.ledger().day_file(date)).into_response()
+        }
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// What the real gateway shows in its panel: the number of a payment's session, by which it pays back.
+async fn session(Held(shared): Held<Arc<Shared>>, Path(authority): Path<String>) -> Response {
+    match shared.ledger().payment(&authority) {
+        Some(payment) => payment.session.to_string().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

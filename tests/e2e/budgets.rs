@@ -9,6 +9,7 @@ use tonic::Code;
 use crate::harness::{run_on, soon};
 use crate::messages::{issue, national_code, person, question};
 use crate::peer::{Peer, refused};
+use crate::raw::Raw;
 use crate::verdicts::verdict;
 
 const GUESSES: i64 = 20;
@@ -82,6 +83,13 @@ async fn who_guesses_too_often_is_refused_until_the_next_day_and_nobody_else(wor
         "NEGATIVE_LOOKUPS",
     );
     assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+    // The agency for which the hub asked has spent as much of its own.
+    soon("what the agency spent", async || {
+        let spent = "SELECT CAST(COALESCE(SUM(negatives), 0) AS bigint) FROM lookup_budget WHERE caller_id LIKE '%/agencies/%'";
+        let spent = Raw::to(world).await.number(spent).await;
+        (spent == GUESSES + 1).then_some(())
+    })
+    .await;
     let midnight = JalaliDate::of(world.now()).end_exclusive();
     let wait = failure.retry_after.unwrap();
     let left = midnight.duration_since(world.now()).unsigned_abs();

@@ -18,13 +18,14 @@ use gavah_evidence::{SubjectHasher, generate_key_file};
 use gavah_server::config::Config;
 use gavah_store::{
     ActContext, AgreementSeed, AgreementTextSeed, CallSeed, CodeRulesSeed, NewCaller,
-    RegistryChange, Seed, Store, StoreLimits, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
+    RegistryChange, Seed, Store, StoreLimits, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules,
+    WorkflowSeed,
 };
 use jiff::{SignedDuration, Timestamp};
 use miette::{IntoDiagnostic, Result, miette};
 
 /// File of the configuration.
-const CONFIG: &str = "gavah.toml";
+pub(crate) const CONFIG: &str = "gavah.toml";
 /// File of the URL of a PostgreSQL database.
 const URL_FILE: &str = "database.url";
 
@@ -291,7 +292,7 @@ impl World {
 }
 
 /// A file that only its owner may read.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -302,7 +303,7 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Terms around today, both services with an open call, agreements of the demo's
-/// callers, and this budget year's table without any row: both services are free.
+/// callers, and this budget year's table with one row alone: but for duplicates both services are free.
 fn seed(today: JalaliDate, university_review: bool) -> Seed {
     let year = today.year();
     let rules = |require_prior_qualification, university_review| WorkflowRules {
@@ -424,9 +425,17 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
         agreement_text: source_texts(),
         tariff: vec![TariffSeed {
             year,
-            legal_reference: format!("جدول نمایشی سال {year}، بدون ردیف"),
+            legal_reference: format!("جدول نمایشی سال {year}، تنها با ردیف المثنی"),
             supersedes: None,
-            row: Vec::new(),
+            row: vec![TariffRowSeed {
+                service: "ENROLLMENT_CERTIFICATE".to_owned(),
+                request_type: Some("DUPLICATE".to_owned()),
+                institution_type: None,
+                from_date: None,
+                amount: 250_000,
+                unit: "IRR_CURRENT".to_owned(),
+                legal_reference: "ردیف نمایشی ۱".to_owned(),
+            }],
         }],
     }
 }

@@ -322,6 +322,8 @@ mod tests {
             "ListEnrollmentCertificateApplications",
             "ListEnrollmentCertificates",
         ];
+        let read_payments = ["GetPayment", "ListPayments"];
+        let pay = ["ConfirmPayment", "StartPayment"];
         let read_codes = [
             "GetIssuanceJob",
             "GetValidityCode",
@@ -385,8 +387,10 @@ mod tests {
             "PreviewRevocation",
             "ProposeRevocation",
             "PublishServiceDocument",
+            "ReconcilePayments",
             "RecordCodeReview",
             "RecordOrganizationDecision",
+            "RefundPayment",
             "ReinstateAgreement",
             "ReinstateEnrollmentCertificate",
             "ResumeIssuance",
@@ -411,6 +415,8 @@ mod tests {
             &open,
             &validate,
             &read_certificates,
+            &read_payments,
+            &pay,
             &read_codes,
             &change_codes,
             &institution,
@@ -425,6 +431,8 @@ mod tests {
                     &open,
                     &validate,
                     &read_certificates,
+                    &read_payments,
+                    &pay,
                     &create,
                     &consume,
                     &files,
@@ -440,6 +448,7 @@ mod tests {
                     &open,
                     &validate,
                     &read_certificates,
+                    &read_payments,
                     &read_codes,
                     &change_codes,
                     &oversee,
@@ -455,6 +464,7 @@ mod tests {
                     &open,
                     &validate,
                     &read_certificates,
+                    &read_payments,
                     &read_codes,
                     &oversee,
                     &follow,

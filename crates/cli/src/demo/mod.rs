@@ -1,6 +1,7 @@
 //! `gavah demo`: the whole service from nothing, on loopback, with made-up people
 //! and real mutual TLS.
 
+mod gateway;
 mod people;
 mod step;
 mod story;
@@ -17,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::step::Step;
 use self::story::Told;
 use crate::output::Output;
-use crate::world::{AGENCY, Database, HUB, World};
+use crate::world::{AGENCY, CONFIG, Database, HUB, World};
 
 /// What the demo is run with.
 #[derive(Debug, clap::Args)]
@@ -53,6 +54,8 @@ async fn demo(args: &DemoArgs, output: Output) -> Result<()> {
         .clone()
         .unwrap_or_else(|| temporary.path().to_owned());
     let world = World::create(&dir, &Database::Sqlite, true).await?;
+    let (_gateway, section) = gateway::start(&world).await?;
+    world.write_config(CONFIG, &section)?;
     let server = Server::bind(world.config()?, Surroundings::default())
         .await
         .into_diagnostic()?;

@@ -82,6 +82,8 @@ fn the_demos_story_as_json_has_every_answer_it_promises() {
         "EnrollmentCertificateService/RecordUniversityDecision",
         "EnrollmentCertificateService/UpdateEnrollmentCertificateApplication",
         "EnrollmentCertificateService/SubmitEnrollmentCertificateApplication",
+        "PaymentService/StartPayment",
+        "PaymentService/ConfirmPayment",
         "ValidationService/ValidateCode",
         "ValidityCodeService/StreamIssueValidityCodes",
         "ChangeService/WatchChanges",

@@ -12,6 +12,7 @@ mod class;
 mod demo;
 mod foreign;
 mod killed;
+mod paid;
 mod program;
 mod receiver;
 mod same_request;

@@ -1,4 +1,4 @@
-//! Budgets of lookups, for each caller and day: of wrong guesses, so that codes cannot be
+//! Budgets of lookups, for each caller, each agency that the hub asks for, and day: of wrong guesses, so that codes cannot be
 //! found by trying, and of distinct subjects, so that a caller does not ask for everybody.
 //!
 //! Spending is counted on the node and told to the store every second: no call waits for
@@ -74,7 +74,15 @@ impl Budgets {
     ///
     /// NEGATIVE_LOOKUPS with the limit, until the next day in Tehran.
     pub(super) fn check(&self, call: &Acting, now: Timestamp) -> Result<(), AppError> {
-        let Some(budget) = self.known(call.caller.id.as_str()) else {
+        self.check_one(call.caller.id.as_str(), now)?;
+        match on_behalf(call) {
+            Some(agency) => self.check_one(&agency, now),
+            None => Ok(()),
+        }
+    }
+
+    fn check_one(&self, spender: &str, now: Timestamp) -> Result<(), AppError> {
+        let Some(budget) = self.known(spender) else {
             return Ok(());
         };
         let until = budget.spent_until.load(Ordering::Acquire);
@@ -122,19 +130,25 @@ impl Budgets {
         if negatives == 0 && subjects.is_empty() {
             return;
         }
-        let caller = call.caller.id.as_str();
-        let budget = self.of(caller);
+        self.spend_one(call.caller.id.as_str(), negatives, &subjects, now);
+        if let Some(agency) = on_behalf(call) {
+            self.spend_one(&agency, negatives, &subjects, now);
+        }
+    }
+
+    fn spend_one(&self, spender: &str, negatives: i64, subjects: &[i64], now: Timestamp) {
+        let budget = self.of(spender);
         let mut today = budget.today();
         today.begin(now);
         today.negatives += negatives;
         for subject in subjects {
             // One more than the budget is enough to know that it is exceeded.
             let room = today.subjects.len() <= self.limits.subjects_per_day;
-            if room && today.subjects.insert(subject) {
-                today.fresh.push(subject);
+            if room && today.subjects.insert(*subject) {
+                today.fresh.push(*subject);
             }
         }
-        self.judge(caller, &budget, &mut today, now);
+        self.judge(spender, &budget, &mut today, now);
     }
 
     /// Counts a person asked about.
@@ -278,6 +292,16 @@ impl Today {
             };
         }
     }
+}
+
+/// By what name the agency spends for which the hub asks.
+fn on_behalf(call: &Acting) -> Option<String> {
+    let agency = &call.on_behalf.as_ref()?.agency;
+    Some(format!(
+        "{}/agencies/{}",
+        call.caller.id.as_str(),
+        agency.as_str()
+    ))
 }
 
 /// Whether the verdict says that the code, or the person named with it, was guessed wrong.

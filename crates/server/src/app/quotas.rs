@@ -101,43 +101,40 @@ impl Quotas {
     pub fn take<'a>(
         &self,
         call: &Acting,
-        agreements: impl Iterator<Item = &'a Agreement> + Clone,
+        agreements: impl Iterator<Item = &'a Agreement>,
         counted: Counted,
         now: Timestamp,
     ) -> Result<(), AppError> {
         let day = JalaliDate::of(now).as_i32();
         let calls = i64::from(counted.calls());
+        let mut taken = Taken {
+            day,
+            calls,
+            uses: Vec::new(),
+        };
         let mut fewest_left = None;
-        for agreement in agreements.clone() {
-            let used = self.of(&agreement.id);
-            if let Some(left) = left(agreement, used.calls(day)) {
-                if left < calls {
-                    return Err(daily(agreement, now));
-                }
-                let left = left - calls;
-                fewest_left = Some(fewest_left.map_or(left, |fewest: i64| fewest.min(left)));
-            }
-        }
-        // The agency's before the hub's: an agency that asks too often takes nothing from the others.
-        let mut bursting: Vec<_> = agreements.clone().collect();
-        bursting.reverse();
-        for agreement in bursting {
-            if matches!(counted, Counted::Call(_))
-                && let Some(limiter) = agreement
-                    .burst
-                    .and_then(|burst| self.of(&agreement.id).limiter(burst))
-                && let Err(until) = limiter.check()
-            {
-                let wait = until.wait_time_from(limiter.clock().now());
-                return Err(exceeded(agreement, Reason::Burst, BURST, wait));
-            }
-        }
         for agreement in agreements {
             let used = self.of(&agreement.id);
-            let mut today = used.today();
-            today.begin(day);
-            today.fresh += calls;
+            let left = used.take(agreement, day, calls);
+            let left = left.ok_or_else(|| daily(agreement, now))?;
+            fewest_left = match (fewest_left, left) {
+                (Some(fewest), Some(left)) => Some(i64::min(fewest, left)),
+                (fewest, left) => fewest.or(left),
+            };
+            taken.uses.push((agreement, used));
         }
+        if matches!(counted, Counted::Call(_)) {
+            // The agency's before the hub's: an agency that asks too often takes nothing from the others.
+            for (agreement, used) in taken.uses.iter().rev() {
+                if let Some(limiter) = agreement.burst.and_then(|burst| used.limiter(burst))
+                    && let Err(until) = limiter.check()
+                {
+                    let wait = until.wait_time_from(limiter.clock().now());
+                    return Err(exceeded(agreement, Reason::Burst, BURST, wait));
+                }
+            }
+        }
+        taken.uses.clear();
         if let Some(left) = fewest_left {
             call.slot.left(left);
         }
@@ -203,10 +200,14 @@ impl Quotas {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let taken = all.iter().filter_map(|(agreement_id, used)| {
             let mut today = used.today();
+            // Less than nothing while a call is given back that was told already.
+            if today.fresh <= 0 {
+                return None;
+            }
             let calls = std::mem::take(&mut today.fresh);
             // Until the store tells again.
             today.stored += calls;
-            (calls > 0).then(|| AgreementUse {
+            Some(AgreementUse {
                 agreement_id: agreement_id.clone(),
                 day: today.day,
                 calls,
@@ -229,7 +230,41 @@ impl Quotas {
     }
 }
 
+/// Calls that were counted and are given back when it is dropped with them: a call counts for all agreements or for none.
+struct Taken<'a> {
+    day: i32,
+    calls: i64,
+    uses: Vec<(&'a Agreement, Arc<Use>)>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        for (_, used) in &self.uses {
+            let mut today = used.today();
+            if today.day == self.day {
+                today.fresh -= self.calls;
+            }
+        }
+    }
+}
+
 impl Use {
+    /// Counts calls if so many are left, and says how many are then, under one lock; `None` when too few are left.
+    #[expect(
+        clippy::option_option,
+        reason = "the inner says that there is no bound"
+    )]
+    fn take(&self, agreement: &Agreement, day: i32, calls: i64) -> Option<Option<i64>> {
+        let mut today = self.today();
+        today.begin(day);
+        let left = left(agreement, today.calls());
+        if left.is_some_and(|left| left < calls) {
+            return None;
+        }
+        today.fresh += calls;
+        Some(left.map(|left| left - calls))
+    }
+
     fn today(&self) -> MutexGuard<'_, Today> {
         self.today.lock().unwrap_or_else(PoisonError::into_inner)
     }

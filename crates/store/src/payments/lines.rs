@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::refund::touch;
 use super::{StoredPayment, get};
 use crate::entity::{payment, payment_line};
 use crate::tx::Done;
@@ -97,10 +98,23 @@ impl Store {
     ) -> Result<(), StoreError> {
         let stored = get(tx, payment_id).await?;
         if !stored.state.may_become(PaymentState::RefundDue) {
-            return Ok(());
+            // More is due than whoever looked at it saw.
+            return touch(tx, context, payment_id).await;
         }
         self.enter_payment(tx, context, &stored, PaymentState::RefundDue, "OWE")
             .await
+    }
+
+    /// Whether there is anything to take: most of the time there is not, and nobody need wait for that.
+    async fn any_line_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.read("find_due_lines", async {
+            let due = payment_line::Entity::find()
+                .filter(payment_line::Column::NextTime.lte(now.as_microsecond()))
+                .one(&self.inner.db)
+                .await?;
+            Ok(due.is_some())
+        })
+        .await
     }
 
     /// Takes lines whose applications are to go on, at most `limit`, for this node.
@@ -115,6 +129,9 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<DueLine>, StoreError> {
         use payment_line::Column;
+        if !self.any_line_due(now).await? {
+            return Ok(Vec::new());
+        }
         let next = now
             .checked_add(TURN)
             .map_err(|_| StoreError::Corrupt("payment_line.next_time"))?;

@@ -26,7 +26,7 @@ const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(30);
 const LAST_LOOK: SignedDuration = SignedDuration::from_mins(10);
 
 /// A payment to begin.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewPayment {
     /// Resource id.
     pub id: Uuid,
@@ -48,6 +48,16 @@ pub struct NewPayment {
     pub expire_time: Timestamp,
     /// Resource names of the applications with their fees.
     pub lines: Vec<(String, Money)>,
+}
+
+/// Without the person concerned, and without the callback, which may carry a token.
+impl std::fmt::Debug for NewPayment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewPayment")
+            .field("id", &self.id)
+            .field("amount", &self.amount)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of an act on a payment.
@@ -238,6 +248,16 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<StoredPayment>, StoreError> {
         use payment::Column;
+        let any_due = self.read("find_due_payments", async {
+            let due = payment::Entity::find()
+                .filter(Column::LookTime.lte(now.as_microsecond()))
+                .one(&self.inner.db)
+                .await?;
+            Ok(due.is_some())
+        });
+        if !any_due.await? {
+            return Ok(Vec::new());
+        }
         self.run_tx("take_payments", |tx, _| {
             Box::pin(async move {
                 let due = payment::Entity::find()

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use gavah_domain::{SystemEntropy, new_uuid};
 use gavah_gateway::simulator::{Simulator, SimulatorConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use uuid::Uuid;
 
 use crate::connection::now;
 use crate::exit::Exit;
@@ -67,7 +67,9 @@ fn secret(path: &Path) -> Result<String, Problem> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(Problem::file(path, &error)),
     }
-    let made = Uuid::now_v7().to_string();
+    let made = new_uuid(now(), &SystemEntropy)
+        .map_err(|error| Problem::Internal(error.to_string()))?
+        .to_string();
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options

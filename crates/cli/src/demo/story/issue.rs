@@ -227,7 +227,7 @@ pub(super) async fn issue_certificate(
     window: &Client,
     students: &[Person],
     tell: Tell<'_>,
-) -> Result<String> {
+) -> Result<pb::EnrollmentCertificate> {
     let student = students.last().ok_or_else(|| miette!("too few students"))?;
     let asked = Asked {
         title: "the window applies for a student's enrollment certificate, issued at once from the fresh record",
@@ -273,5 +273,5 @@ pub(super) async fn issue_certificate(
             "key_id": certificate.key_id,
         })),
     ))?;
-    Ok(certificate.code)
+    Ok(certificate)
 }

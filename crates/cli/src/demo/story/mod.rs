@@ -5,6 +5,7 @@ mod agreements;
 mod ask;
 mod class;
 mod issue;
+mod pay;
 mod register;
 mod review;
 
@@ -18,6 +19,7 @@ use self::agreements::under_agreements;
 use self::ask::{doubtful_codes, refusals, revoke, validate};
 use self::class::{issue_class, watch};
 use self::issue::{issue_certificate, issue_codes, push_records, quote};
+use self::pay::pay;
 use self::register::register;
 use self::review::reviewed;
 use super::people::people;
@@ -106,12 +108,15 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
     validate(
         &callers.hub,
         "the hub asks whether the certificate is good",
-        &certificate,
+        &certificate.code,
         "OK",
         tell,
     )
     .await?;
     under_agreements(&callers, &first.code, tell).await?;
+    if let Some(student) = students.last() {
+        pay(&callers, student, &certificate, tell).await?;
+    }
     reviewed(&callers, students, tell).await?;
     doubtful_codes(&callers.hub, &first.code, tell).await?;
     revoke(&callers, &second, tell).await?;

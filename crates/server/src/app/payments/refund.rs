@@ -94,7 +94,8 @@ fn check(app: &App, input: &RefundInput, stored: &StoredPayment) -> Result<(), A
     });
     let fits = match input.method {
         RefundMethod::NotDone => asked,
-        RefundMethod::Recorded => used && (asked || due || !input.also.is_empty()),
+        RefundMethod::Recorded if asked => input.also.is_empty(),
+        RefundMethod::Recorded => used && (due || !input.also.is_empty()),
         RefundMethod::Gateway => used && !asked && (due || !input.also.is_empty()),
     };
     if !fits {

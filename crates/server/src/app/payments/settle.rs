@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use gavah_domain::Reason;
 use gavah_domain::caller::{Caller, CallerClass, CallerId};
 use gavah_domain::payment::LineState;
@@ -55,19 +56,27 @@ pub(in crate::app) enum Step {
 pub(crate) async fn look(app: &App) -> Result<usize, AppError> {
     let now = app.clock.now();
     let due = app.store.take_payments_to_look_at(now, TOGETHER).await?;
-    let mut found = 0;
-    for stored in due {
-        let over = now >= stored.expire_time;
-        let finding = match ask(app, &stored).await {
-            Ok(Finding::Nothing) if over => Finding::Expired,
-            Ok(finding) => finding,
-            // Already told in the log.
-            Err(_) if now.duration_since(stored.expire_time) >= GRACE => Finding::Expired,
-            Err(_) => continue,
-        };
-        found += usize::from(record(app, &stored, &finding).await?);
+    // Together: a gateway that is silent holds them all no longer than one.
+    let found = join_all(due.iter().map(|stored| look_at(app, stored, now))).await;
+    Ok(found.into_iter().filter(|found| *found).count())
+}
+
+/// Asks about one payment; whether something was found out. What goes wrong is told in the log, and tried again.
+async fn look_at(app: &App, stored: &StoredPayment, now: Timestamp) -> bool {
+    let over = now >= stored.expire_time;
+    let finding = match ask(app, stored).await {
+        Ok(Finding::Nothing) if over => Finding::Expired,
+        Ok(finding) => finding,
+        Err(_) if now.duration_since(stored.expire_time) >= GRACE => Finding::Expired,
+        Err(_) => return false,
+    };
+    match record(app, stored, &finding).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::error!(payment = %stored.id, error = error.cause(), "a payment could not be recorded");
+            false
+        }
     }
-    Ok(found)
 }
 
 /// Finds money that came when nobody expected it any more, or that nobody told of; returns how much of it was found.

@@ -35,7 +35,13 @@ impl Folder {
         for name in ["server.pem", "client-ca.pem", "client-ca.crl"] {
             folder.file(name, "", 0o644);
         }
-        for name in ["server.key", "signing.key", "subject-hash.key"] {
+        for name in [
+            "server.key",
+            "signing.key",
+            "subject-hash.key",
+            "zarinpal.merchant",
+            "zarinpal.token",
+        ] {
             folder.file(name, "", 0o600);
         }
         folder.file(
@@ -107,6 +113,7 @@ fn a_minimal_file_gives_the_defaults() {
     assert_eq!(config.tls.trust_domain, "gavah.test");
     assert!(config.tls.forwarder_fingerprints.is_empty());
     assert!(!config.sandbox.movable_clock);
+    assert_eq!(config.payment, None);
     assert_eq!(
         config.store.store_config(),
         StoreConfig::Sqlite {
@@ -182,6 +189,12 @@ fn every_key_can_be_set() {
         default_deadline_ms = 14
         max_deadline_ms = 15
         drain_grace_ms = 16
+        [payment]
+        merchant_id_file = 'zarinpal.merchant'
+        base_url = 'http://127.0.0.1:1'
+        refund_url = 'https://panel.example/api'
+        connect_timeout_ms = 17
+        timeout_ms = 18
         [telemetry]
         otlp_endpoint = 'http://[::1]:4317'
         log_level = 'debug'
@@ -220,6 +233,15 @@ fn every_key_can_be_set() {
         drain_grace: ms(16),
     };
     assert_eq!(config.limits, limits);
+    let payment = ZarinpalConfig {
+        base_url: "http://127.0.0.1:1".to_owned(),
+        refund_url: "https://panel.example/api".to_owned(),
+        merchant_id_file: folder.path("zarinpal.merchant"),
+        access_token_file: None,
+        connect_timeout: ms(17),
+        timeout: ms(18),
+    };
+    assert_eq!(config.payment, Some(payment));
     let telemetry = TelemetryConfig {
         otlp_endpoint: Some("http://[::1]:4317".to_owned()),
         log_level: tracing::Level::DEBUG,

@@ -363,6 +363,28 @@ fn a_clock_is_movable_only_where_nothing_marks_production() {
 }
 
 #[test]
+fn a_gateway_is_reached_over_tls_and_its_secrets_are_its_owners() {
+    let folder = Folder::new();
+    let merchant = "[payment]\nmerchant_id_file = \"zarinpal.merchant\"\n";
+    assert!(folder.load(&format!("{MINIMAL}{merchant}")).is_ok());
+    for (line, key) in [
+        ("base_url = \"http://gateway.example\"", "payment.base_url"),
+        ("refund_url = \"ftp://127.0.0.1\"", "payment.refund_url"),
+        (
+            "access_token_file = \"missing\"",
+            "payment.access_token_file",
+        ),
+        ("timeout_ms = 0", "payment.timeout_ms"),
+    ] {
+        let (found, _) = folder.problem(&format!("{MINIMAL}{merchant}{line}\n"));
+        assert_eq!(found, key);
+    }
+    folder.file("zarinpal.merchant", "", 0o640);
+    let (key, _) = folder.problem(&format!("{MINIMAL}{merchant}"));
+    assert_eq!(key, "payment.merchant_id_file");
+}
+
+#[test]
 fn forwarders_are_named_by_whole_fingerprints() {
     let folder = Folder::new();
     let digest = "0123456789abcdef".repeat(4);

@@ -44,6 +44,16 @@ fn the_shipped_samples_are_good_and_state_the_defaults() {
             spelled_out.telemetry.otlp_endpoint.take().as_deref(),
             Some("http://127.0.0.1:4317")
         );
+        let payment = spelled_out.payment.take().unwrap();
+        assert_eq!(payment.base_url, "https://payment.zarinpal.com");
+        assert_eq!(
+            payment.refund_url,
+            "https://next.zarinpal.com/api/v4/graphql"
+        );
+        assert_eq!(
+            (payment.connect_timeout, payment.timeout),
+            (Duration::from_secs(3), Duration::from_secs(8))
+        );
         assert_eq!(
             spelled_out, as_shipped,
             "{engine}: a default is not what the sample says"

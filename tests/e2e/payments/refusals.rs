@@ -22,13 +22,17 @@ cases_of_any_engine! {
     without_a_gateway_no_payment_is_offered,
 }
 
-fn fields<T: std::fmt::Debug>(answer: crate::peer::Answer<T>) -> Vec<String> {
+fn fields<T: std::fmt::Debug>(answer: crate::peer::Answer<T>) -> Vec<(String, String)> {
     let failure = answer.unwrap_err();
     assert_eq!(failure.code, Code::InvalidArgument);
     let violations = failure.violations.iter();
     violations
-        .map(|violation| format!("{} {}", violation.field, violation.reason))
+        .map(|violation| (violation.field.clone(), violation.reason.clone()))
         .collect()
+}
+
+fn told(field: &str, reason: &str) -> (String, String) {
+    (field.to_owned(), reason.to_owned())
 }
 
 async fn only_what_waits_for_its_payment_can_be_paid_for_and_once(world: &mut World) {
@@ -50,7 +54,7 @@ async fn only_what_waits_for_its_payment_can_be_paid_for_and_once(world: &mut Wo
     wrong.callback_url = "javascript:alert(1)".to_owned();
     assert_eq!(
         fields(window.start_payment(wrong).await),
-        ["callback_url FIELD_FORMAT"]
+        [told("callback_url", "FIELD_FORMAT")]
     );
     let mut wrong = good.clone();
     wrong.applications = vec![
@@ -63,10 +67,10 @@ async fn only_what_waits_for_its_payment_can_be_paid_for_and_once(world: &mut Wo
     assert_eq!(
         fields(window.start_payment(wrong).await),
         [
-            "applications[1] FIELD_FORMAT",
-            "applications[2] FIELD_FORMAT",
-            "applications[3] FIELD_FORMAT",
-            "subject_claim FIELD_REQUIRED",
+            told("applications[1]", "FIELD_FORMAT"),
+            told("applications[2]", "FIELD_FORMAT"),
+            told("applications[3]", "FIELD_FORMAT"),
+            told("subject_claim", "FIELD_REQUIRED"),
         ]
     );
     let none = pb::StartPaymentRequest {
@@ -75,7 +79,7 @@ async fn only_what_waits_for_its_payment_can_be_paid_for_and_once(world: &mut Wo
     };
     assert_eq!(
         fields(window.start_payment(none).await),
-        ["applications FIELD_REQUIRED"]
+        [told("applications", "FIELD_REQUIRED")]
     );
 
     let answer = window.start_payment(start(&free)).await;
@@ -123,8 +127,8 @@ async fn only_what_waits_for_its_payment_can_be_paid_for_and_once(world: &mut Wo
     assert_eq!(
         fields(organization.reconcile_payments(tomorrow).await),
         [
-            "day FIELD_FORMAT",
-            "rows[0].amount.unit MONEY_UNIT_REQUIRED"
+            told("day", "FIELD_FORMAT"),
+            told("rows[0].amount.unit", "MONEY_UNIT_REQUIRED")
         ]
     );
     let mut wrong = refund(&payment, pb::RefundMethod::NotDone, "x");
@@ -132,7 +136,10 @@ async fn only_what_waits_for_its_payment_can_be_paid_for_and_once(world: &mut Wo
     wrong.officer = officer();
     assert_eq!(
         fields(organization.refund_payment(wrong).await),
-        ["reference FIELD_FORMAT", "also FIELD_FORMAT"]
+        [
+            told("reference", "FIELD_FORMAT"),
+            told("also", "FIELD_FORMAT")
+        ]
     );
     let nothing = refund(&payment, pb::RefundMethod::Recorded, "R-1");
     let answer = organization.refund_payment(nothing).await;

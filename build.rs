@@ -8,7 +8,7 @@ use std::{env, fs};
 use gavah_rules::{Guide, Language};
 use protox::prost_reflect;
 
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -26,6 +26,7 @@ const FILES: [&str; 17] = [
     "gavah/v1/tariff_service.proto",
     "gavah/v1/sandbox_service.proto",
     "gavah/v1/payment_service.proto",
+    "gavah/v1/sla_service.proto",
 ];
 
 /// The guides: name of the constant, titles, and the requests each is about.

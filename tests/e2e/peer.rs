@@ -137,6 +137,9 @@ methods! {
         refund_payment(RefundPaymentRequest) -> RefundPaymentResponse,
         reconcile_payments(ReconcilePaymentsRequest) -> ReconcilePaymentsResponse,
     }
+    service_levels {
+        get_sla_report(GetSlaReportRequest) -> GetSlaReportResponse,
+    }
     tariffs {
         quote_fee(QuoteFeeRequest) -> QuoteFeeResponse,
         list_tariff_rows(ListTariffRowsRequest) -> ListTariffRowsResponse,

@@ -73,6 +73,7 @@ async fn leave_intent(world: &World, record: &EnrollmentRecord, lease: SignedDur
             record.subject.person_id.key(),
             record.program.student_number.as_str()
         ),
+        agreement: String::new(),
         expire_time: content.valid_until.end_exclusive(),
         content,
         issue_time: now,

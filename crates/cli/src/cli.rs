@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agreement, attachment, audit, bench, call, caller, certificate, changes, check_config, code,
-    guide, incident, inquiry, issuance, keys, migrate, payment, pki, record, sandbox, seed, serve,
-    service_document, tariff, whoami,
+    agreement, attachment, audit, bench, calendar, call, caller, certificate, changes,
+    check_config, code, guide, incident, inquiry, issuance, keys, migrate, payment, pki, record,
+    sandbox, seed, serve, service_document, sla, tariff, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -91,6 +91,12 @@ enum Task {
     /// What only a sandbox can do
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
+    /// Working calendars: weekends, holidays and hours by which service levels are measured
+    #[command(subcommand)]
+    Calendar(calendar::CalendarCommand),
+    /// Service levels: how promises are kept
+    #[command(subcommand)]
+    Sla(sla::SlaCommand),
     /// What the services cost: tables of the budget years, and quotes
     #[command(subcommand)]
     Tariff(tariff::TariffCommand),
@@ -150,6 +156,8 @@ impl Task {
             Self::Inquiry(command) => inquiry::run(&command, output).await,
             Self::Sandbox(command) => sandbox::run(&command, output).await,
             Self::Payment(command) => payment::run(&command, output).await,
+            Self::Calendar(command) => calendar::run(&command, output).await,
+            Self::Sla(command) => sla::run(&command, output).await,
             Self::Tariff(command) => tariff::run(&command, output).await,
             Self::Issuance(command) => issuance::run(&command, output).await,
             Self::Incident(command) => incident::run(&command, output).await,

@@ -335,6 +335,7 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
         document_kinds: kinds,
         workflow: workflow.to_owned(),
         run_off_days: 30,
+        sla_targets: std::collections::BTreeMap::new(),
     };
     let kinds = DocumentKind::ALL
         .iter()

@@ -18,8 +18,8 @@ use gavah_api::v1::{
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
     payment_service_client::PaymentServiceClient, registry_service_client::RegistryServiceClient,
-    sandbox_service_client::SandboxServiceClient, tariff_service_client::TariffServiceClient,
-    validation_service_client::ValidationServiceClient,
+    sandbox_service_client::SandboxServiceClient, sla_service_client::SlaServiceClient,
+    tariff_service_client::TariffServiceClient, validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
@@ -136,6 +136,11 @@ impl Channel {
     /// Payments of fees.
     pub fn payments(&self) -> PaymentServiceClient<Channel> {
         PaymentServiceClient::new(self.clone())
+    }
+
+    /// How promises of service levels are kept.
+    pub fn service_levels(&self) -> SlaServiceClient<Channel> {
+        SlaServiceClient::new(self.clone())
     }
 
     /// What the services cost.

@@ -18,8 +18,8 @@ use gavah_api::v1::{
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
     issuance_job_service_client::IssuanceJobServiceClient,
     payment_service_client::PaymentServiceClient, registry_service_client::RegistryServiceClient,
-    sandbox_service_client::SandboxServiceClient, tariff_service_client::TariffServiceClient,
-    validation_service_client::ValidationServiceClient,
+    sandbox_service_client::SandboxServiceClient, sla_service_client::SlaServiceClient,
+    tariff_service_client::TariffServiceClient, validation_service_client::ValidationServiceClient,
     validity_code_service_client::ValidityCodeServiceClient,
 };
 
@@ -231,6 +231,11 @@ impl Client {
     /// Payments of fees, with deadline and trace context but without repetition.
     pub fn payments(&self) -> PaymentServiceClient<Channel> {
         self.once().payments()
+    }
+
+    /// How promises of service levels are kept, with deadline and trace context but without repetition.
+    pub fn service_levels(&self) -> SlaServiceClient<Channel> {
+        self.once().service_levels()
     }
 
     /// What the services cost, with deadline and trace context but without repetition.

@@ -255,6 +255,7 @@ mod tests {
             document_kinds: Vec::new(),
             workflow_version: "w".to_owned(),
             run_off_days: 30,
+            sla_targets: std::collections::BTreeMap::new(),
         };
         let (during, after) = (at("2026-06-30T23:59:59Z"), at("2026-07-01T00:00:00Z"));
         let (ended, over) = (Err(Reason::AgreementNotActive), Err(Reason::CallNotOpen));

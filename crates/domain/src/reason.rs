@@ -269,6 +269,10 @@ reasons! {
             en: "tariff of the budget year is not loaded",
             fa: "جدول تعرفهٔ این سال بودجه بارگذاری نشده است",
             remedy: "Ask the provider to load the tariff of the year; a missing table never means free of charge.";
+        HolidaysNotLoaded = "HOLIDAYS_NOT_LOADED",
+            en: "working calendar of the year is not loaded",
+            fa: "تقویم کاری این سال بارگذاری نشده است",
+            remedy: "Ask the provider to load the weekends and holidays of the year: without them no due time can be promised.";
         ClockNotMovable = "CLOCK_NOT_MOVABLE",
             en: "clock can be moved in a sandbox only",
             fa: "جابه‌جا کردن ساعت تنها در محیط آزمایشی ممکن است",

@@ -1,14 +1,18 @@
 //! The services as they are offered: calls, the agreements under them and the workflow they run by.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     agreement::{Agreement, AgreementPurpose},
     attachment::{Attachment, AttachmentKind},
-    certificate::Purpose,
+    certificate::{Purpose, RequestType},
     enums::text_enum,
     institution::{Institution, InstitutionState, InstitutionType},
     reason::Reason,
+    sla::TARGET_MAX_HOURS,
+    tariff::ISSUE,
     validity::{CodeRules, DocumentKind},
 };
 
@@ -23,6 +27,24 @@ text_enum! {
 }
 
 impl ServiceKind {
+    /// The types of request that are made of it, by their stable names.
+    #[must_use]
+    pub fn request_types(self) -> Vec<&'static str> {
+        match self {
+            Self::EnrollmentCertificate => {
+                RequestType::ALL.iter().map(|kind| kind.as_str()).collect()
+            }
+            Self::ValidityCode => vec![ISSUE],
+        }
+    }
+
+    /// Whether a service level can be promised: a type of request of this service, and a target that is neither nothing nor
+    /// endless.
+    #[must_use]
+    pub fn may_promise(self, request_type: &str, hours: u32) -> bool {
+        self.request_types().contains(&request_type) && (1..=TARGET_MAX_HOURS).contains(&hours)
+    }
+
     /// The Persian name, as in the service-level agreement.
     #[must_use]
     pub const fn name_fa(self) -> &'static str {
@@ -107,6 +129,9 @@ pub struct ServiceCall {
     pub workflow_version: String,
     /// For how many days after the close requests in flight run off.
     pub run_off_days: u16,
+    /// Within how many working hours the initial result of a type of request is promised, by its stable name; nothing is
+    /// promised for the others.
+    pub sla_targets: BTreeMap<String, u32>,
 }
 
 impl ServiceCall {

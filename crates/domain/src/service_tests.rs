@@ -21,6 +21,7 @@ fn call(id: &str, service: ServiceKind) -> ServiceCall {
         document_kinds: vec![DocumentKind::Degree],
         workflow_version: "w1".to_owned(),
         run_off_days: 30,
+        sla_targets: std::collections::BTreeMap::new(),
     }
 }
 

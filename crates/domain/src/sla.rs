@@ -215,6 +215,37 @@ impl ServiceClock {
     }
 }
 
+/// What the clocks of some applications come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Applications that were handed in.
+    pub submitted: i64,
+    /// Those whose initial result was announced after a known time.
+    pub measured: i64,
+    /// The sum of those times, in microseconds of working time.
+    pub total_micros: i64,
+    /// By nearest rank, half of them took no longer.
+    pub p50_micros: Option<i64>,
+    /// Ninety in a hundred took no longer.
+    pub p90_micros: Option<i64>,
+    /// Ninety-nine in a hundred took no longer.
+    pub p99_micros: Option<i64>,
+    /// Without an initial result, and not taken back.
+    pub open: i64,
+    /// Those of the open ones whose due time has passed.
+    pub overdue: i64,
+    /// Those whose initial result came after it was due.
+    pub breached: i64,
+}
+
+impl Figures {
+    /// The average time to the initial result, in microseconds: the promised figure.
+    #[must_use]
+    pub const fn average_micros(&self) -> Option<i64> {
+        self.total_micros.checked_div(self.measured)
+    }
+}
+
 /// The place, from 1, of a percentile among `count` values in order: the smallest value that so many in a hundred do not
 /// exceed. None when there are no values.
 #[must_use]

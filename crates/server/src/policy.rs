@@ -3,7 +3,9 @@
 //! The table decides by class alone. Whether a caller may act for the institution or read the resource that a message
 //! names is decided where the message is understood, in the use case.
 
-use CallerClass::{Auditor, CentralBody, NationalHub, Organization, SingleWindow, University};
+use CallerClass::{
+    Auditor, CentralBody, Monitor, NationalHub, Organization, SingleWindow, University,
+};
 use gavah_domain::caller::CallerClass;
 
 const EVERY_CLASS: &[CallerClass] = CallerClass::ALL;
@@ -22,6 +24,7 @@ const CONSUMERS_AND_OFFICERS: &[CallerClass] = &[
     Organization,
 ];
 const INQUIRERS: &[CallerClass] = &[NationalHub, Organization];
+const REPORTED_TO: &[CallerClass] = &[Organization, Auditor, Monitor];
 const WINDOW: &[CallerClass] = &[SingleWindow];
 const PAYERS: &[CallerClass] = &[SingleWindow, University, CentralBody];
 const SENDERS: &[CallerClass] = &[SingleWindow, University, CentralBody, Organization];
@@ -120,6 +123,7 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.RegistryService/WhoAmI", EVERY_CLASS),
     ("/gavah.v1.SandboxService/GetClock", OFFICERS),
     ("/gavah.v1.SandboxService/MoveClock", OFFICERS),
+    ("/gavah.v1.SlaService/GetSlaReport", REPORTED_TO),
     ("/gavah.v1.TariffService/ListTariffRows", ALL_BUT_MONITORS),
     ("/gavah.v1.TariffService/QuoteFee", ALL_BUT_MONITORS),
     ("/gavah.v1.ValidationService/BatchValidateCodes", ALL_BUT_MONITORS),
@@ -175,8 +179,6 @@ mod tests {
     use prost::Message;
     use prost_types::FileDescriptorSet;
 
-    use CallerClass::Monitor;
-
     use super::*;
 
     /// Paths of the methods of everything that is served.
@@ -213,7 +215,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 103 + 4);
+        assert_eq!(listed.len(), 104 + 4);
     }
 
     #[test]
@@ -248,7 +250,9 @@ mod tests {
     fn a_caller_is_told_the_methods_of_the_contract_it_may_call() {
         let open = ["GetCaller", "GetInstitution", "WhoAmI"];
         let expected = open.map(|method| format!("/gavah.v1.RegistryService/{method}"));
-        assert_eq!(callable(Monitor), expected);
+        let report = "/gavah.v1.SlaService/GetSlaReport".to_owned();
+        let monitored: Vec<_> = expected.iter().cloned().chain([report]).collect();
+        assert_eq!(callable(Monitor), monitored);
         for class in CallerClass::ALL.iter().copied() {
             let told = callable(class);
             assert!(told.is_sorted() && told.len() >= expected.len(), "{class}");
@@ -359,6 +363,7 @@ mod tests {
             "SubmitIssuanceJob",
             "UpsertEnrollmentRecord",
         ];
+        let reports = ["GetSlaReport"];
         let oversee = [
             "GetIncident",
             "ListAuditEntries",
@@ -452,6 +457,7 @@ mod tests {
                     &read_codes,
                     &change_codes,
                     &oversee,
+                    &reports,
                     &administer,
                     &inquire,
                     &files,
@@ -467,10 +473,11 @@ mod tests {
                     &read_payments,
                     &read_codes,
                     &oversee,
+                    &reports,
                     &follow,
                 ],
             ),
-            (Monitor, &[&open]),
+            (Monitor, &[&open, &reports]),
         ];
         for (class, groups) in expected {
             let expected: BTreeSet<&str> = groups

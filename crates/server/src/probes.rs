@@ -11,7 +11,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ struct Shared {
     reason: Mutex<Option<&'static str>>,
     started: AtomicBool,
     sandbox: AtomicBool,
+    /// The year whose working calendar is missing, or will be in a month; 0 when none is.
+    missing_calendar: AtomicI32,
 }
 
 impl Readiness {
@@ -63,6 +65,7 @@ impl Readiness {
             reason: Mutex::new(Some(reason)),
             started: AtomicBool::new(false),
             sandbox: AtomicBool::new(false),
+            missing_calendar: AtomicI32::new(0),
         }))
     }
 
@@ -71,6 +74,17 @@ impl Readiness {
     pub fn sandbox(self, sandbox: bool) -> Self {
         self.0.sandbox.store(sandbox, Ordering::Release);
         self
+    }
+
+    /// Warns with every answer of the year whose working calendar is missing or will be in a month, if any.
+    pub fn missing_calendar(&self, year: Option<i32>) {
+        let year = year.unwrap_or_default();
+        if self.0.missing_calendar.swap(year, Ordering::AcqRel) != year && year != 0 {
+            tracing::warn!(
+                year,
+                "the working calendar of a year is missing or will be in a month"
+            );
+        }
     }
 
     /// From now on calls are taken.
@@ -176,10 +190,17 @@ fn answer(method: &Method, path: &str, readiness: &Readiness) -> Response<Full<B
     let unavailable =
         |reason: &str| reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"));
     let ok = || {
-        let text = match readiness.0.sandbox.load(Ordering::Acquire) {
+        let mut text = match readiness.0.sandbox.load(Ordering::Acquire) {
             true => "ok; SANDBOX: the clock can be moved, nothing issued here is worth anything\n",
             false => "ok\n",
-        };
+        }
+        .to_owned();
+        let year = readiness.0.missing_calendar.load(Ordering::Acquire);
+        if year != 0 {
+            text.push_str(&format!(
+                "warning: no working calendar of {year} is loaded; gavah calendar load\n"
+            ));
+        }
         reply(StatusCode::OK, TEXT, text)
     };
     match (path, readiness.reason()) {

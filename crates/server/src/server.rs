@@ -36,12 +36,12 @@ use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
 use crate::tasks::{
     carry_out_revocations, sequence, settle_budgets, settle_certificates, settle_payments, stopped,
-    sweep_attachments,
+    sweep_attachments, watch_calendar,
 };
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 17] = [
+const SERVICES: [&str; 18] = [
     "",
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
@@ -56,6 +56,7 @@ const SERVICES: [&str; 17] = [
     "gavah.v1.PaymentService",
     "gavah.v1.RegistryService",
     "gavah.v1.SandboxService",
+    "gavah.v1.SlaService",
     "gavah.v1.TariffService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",
@@ -312,6 +313,11 @@ impl Server {
             tasks_running.clone(),
         ));
         let readiness = self.probes.readiness();
+        tasks.spawn(watch_calendar(
+            Arc::clone(&self.app),
+            readiness.clone(),
+            tasks_running.clone(),
+        ));
         tasks.spawn(self.probes.serve(stopped(tasks_running)));
 
         tell(&health, ServingStatus::Serving).await;

@@ -13,6 +13,9 @@ use crate::app::code_applications;
 use crate::app::payments::settle as payments;
 use crate::app::recovery::recover;
 use crate::app::revocations::carry_out;
+use crate::app::service_levels::missing_calendar;
+use crate::layers::CallerDirectory;
+use crate::probes::Readiness;
 
 /// How often the sequencer looks for entries to chain: well within the second
 /// in which the feed must have them.
@@ -29,6 +32,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// How often spending of budgets is told to the store.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the working calendars are looked at.
+const CALENDAR_EVERY: Duration = Duration::from_secs(1);
 
 /// How often payments are looked after.
 const PAYMENTS_EVERY: Duration = Duration::from_secs(1);
@@ -150,6 +156,24 @@ pub(crate) async fn settle_certificates(app: Arc<App>, stop: watch::Receiver<boo
         }
         tokio::select! {
             () = tokio::time::sleep(RECOVER_EVERY) => {}
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// Tells those who watch the service of a working calendar that is missing while something is promised, until `stop`.
+pub(crate) async fn watch_calendar(
+    app: Arc<App>,
+    readiness: Readiness,
+    stop: watch::Receiver<bool>,
+) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    loop {
+        if let Ok(snapshot) = app.registry.current() {
+            readiness.missing_calendar(missing_calendar(&snapshot, app.clock.now()));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CALENDAR_EVERY) => {}
             () = &mut stop => return,
         }
     }

@@ -8,9 +8,11 @@
 mod attachments;
 mod audit;
 mod budgets;
+mod calendars;
 mod certificates;
 mod changes;
 mod claim;
+mod clocks;
 mod codes;
 mod connect;
 mod content;
@@ -31,6 +33,7 @@ mod records;
 mod registry;
 mod rows;
 mod seed;
+mod service_levels;
 mod snapshot;
 mod tariffs;
 mod tx;
@@ -55,6 +58,7 @@ use lookup::Lookups;
 pub use attachments::StoredAttachment;
 pub use audit::{Act, ActContext};
 pub use budgets::{Spending, Spent};
+pub use calendars::{CalendarLoad, calendar_name};
 pub use certificates::{
     ApplicationChange, ApplicationContent, ApplicationOutcome, CertificateContent, Intent,
     IssueCertificate, NewStep, Paper, Recorded, Signed, StoredApplication, StoredCertificate,
@@ -92,6 +96,7 @@ pub use seed::{
     AgreementSeed, AgreementTextSeed, CallSeed, Clause, CodeRulesSeed, RequiredAttachmentSeed,
     Seed, SeedError, TariffRowSeed, TariffSeed, TermSeed, WorkflowRules, WorkflowSeed,
 };
+pub use service_levels::{ReportFilter, ReportParts, ReportRow};
 pub use snapshot::{CertificateEntry, Snapshot};
 pub use tariffs::{TariffLoad, sha256};
 pub use tx::{TRANSACTION_SECONDS, TRANSACTIONS};

@@ -1,5 +1,5 @@
 //! Everything small that is read on every call, as one value: callers,
-//! institutions, calls, agreements, terms, tariffs. A node loads it again when
+//! institutions, calls, agreements, terms, tariffs, working calendars. A node loads it again when
 //! the registry's version has moved.
 
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use gavah_domain::agreement::Agreement;
 use gavah_domain::caller::CallerId;
 use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion};
 use gavah_domain::tariff::TariffYear;
+use gavah_domain::working_calendar::WorkingCalendar;
 use gavah_domain::{JalaliDate, Term, TermId, TermTable};
 use jiff::Timestamp;
 use sea_orm::{EntityTrait, QueryOrder};
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub terms: TermTable,
     /// Tariff tables, every version, by year and version.
     pub tariffs: Vec<TariffYear>,
+    /// The working calendars that hold.
+    pub calendar: WorkingCalendar,
     /// How far the clock of a sandbox was moved, in microseconds; 0 everywhere else.
     pub clock_ahead_micros: i64,
     /// Pauses of issuing in force.
@@ -147,6 +150,7 @@ impl Store {
                 workflows: self.workflows().await?,
                 terms: self.terms().await?,
                 tariffs: self.tariffs().await?,
+                calendar: self.calendar().await?,
                 clock_ahead_micros: self.clock_ahead().await?,
                 pauses: self.pauses().await?,
                 publications: self.publications().await?,

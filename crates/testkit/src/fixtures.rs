@@ -276,6 +276,7 @@ pub fn issue_of(content: CodeContent, issue_time: Timestamp) -> IssueCode {
         issue_time,
         expire_time: None,
         subject_hash: subject_hash(),
+        agreement: None,
     }
 }
 
@@ -363,6 +364,7 @@ pub fn issue_certificate<'a>(
         code: code(CodeScheme::EnrollmentCertificate),
         application: None,
         open_key: format!("synthetic application {}", number()),
+        agreement: String::new(),
         expire_time: content.valid_until.end_exclusive(),
         content,
         issue_time,

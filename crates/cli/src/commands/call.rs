@@ -56,10 +56,20 @@ pub(crate) struct CreateArgs {
     /// Days for requests in flight after the close
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(i32).range(0..=365))]
     run_off_days: i32,
+    /// Promise the initial result of a type of request within so many working hours: ISSUE=40; may be given several times
+    #[arg(long = "sla-target", value_name = "TYPE=HOURS", value_parser = target)]
+    sla_targets: Vec<(String, i32)>,
     #[command(flatten)]
     write: Write,
     #[command(flatten)]
     connection: Connection,
+}
+
+fn target(text: &str) -> Result<(String, i32), String> {
+    let wrong = || "must be a type of request and working hours, as ISSUE=40".to_owned();
+    let (request_type, hours) = text.split_once('=').ok_or_else(wrong)?;
+    let hours = hours.parse().map_err(|_| wrong())?;
+    Ok((request_type.to_ascii_uppercase(), hours))
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +173,10 @@ async fn create(args: &CreateArgs, output: Output) -> Result<Exit, Problem> {
             "document_kinds": args.document_kinds,
             "workflow_version": args.workflow,
             "run_off_days": args.run_off_days,
+            "sla_targets": args.sla_targets.iter().map(|(request_type, hours)| json!({
+                "request_type": request_type,
+                "hours": hours,
+            })).collect::<Vec<_>>(),
         },
     });
     let request = pb::CreateServiceCallRequest {

@@ -5,6 +5,7 @@ pub(crate) mod attachment;
 pub(crate) mod audit;
 mod batch;
 pub(crate) mod bench;
+pub(crate) mod calendar;
 pub(crate) mod call;
 pub(crate) mod caller;
 pub(crate) mod certificate;
@@ -26,6 +27,7 @@ pub(crate) mod sandbox;
 pub(crate) mod seed;
 pub(crate) mod serve;
 pub(crate) mod service_document;
+pub(crate) mod sla;
 mod table;
 pub(crate) mod tariff;
 

@@ -69,6 +69,8 @@ named! {
     GetPaymentResponse,
     GetServiceCallResponse,
     GetServiceGuideRequest,
+    GetSlaReportRequest,
+    GetSlaReportResponse,
     GetValidityCodeApplicationResponse,
     GetValidityCodeResponse,
     InquireEnrollmentRequest,

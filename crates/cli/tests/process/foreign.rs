@@ -12,7 +12,7 @@ use crate::tools::{printed_by, script, tool};
 use crate::traces::Sent;
 
 /// What the older reflection lists: itself and not the newer one.
-const SERVICES: [&str; 18] = [
+const SERVICES: [&str; 19] = [
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
@@ -26,6 +26,7 @@ const SERVICES: [&str; 18] = [
     "gavah.v1.PaymentService",
     "gavah.v1.RegistryService",
     "gavah.v1.SandboxService",
+    "gavah.v1.SlaService",
     "gavah.v1.TariffService",
     "gavah.v1.ValidationService",
     "gavah.v1.ValidityCodeService",

@@ -20,6 +20,7 @@ use super::attachments::{complete, may_attach};
 use super::certificates::stages::paying;
 use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, proves, ready};
 use super::payments::settle::{Step, may_wait};
+use super::service_levels::due_time;
 use super::{
     App, PAY_WITHIN, Terms, context, earlier, lot, may_read, not_paused, owned, owns, scope, terms,
 };
@@ -278,7 +279,7 @@ async fn hand_in(
     let priors = grounds(app, call, facts, now).await?;
     let levels: Vec<_> = priors.iter().map(|(level, _)| *level).collect();
     chain(workflow, facts.program.level, &levels)?;
-    let content = CodeApplicationContent {
+    let mut content = CodeApplicationContent {
         subject: facts.subject.clone(),
         program: facts.program.clone(),
         document: facts.document.clone(),
@@ -293,6 +294,7 @@ async fn hand_in(
             None => call.documents(ServiceKind::ValidityCode),
         },
         agreement: agreement.id.clone(),
+        due_time: begun.and_then(|begun| begun.due_time),
         attestation: None,
     };
     let key = key(workflow, &content);
@@ -317,6 +319,10 @@ async fn hand_in(
         ..NewStep::by_caller(CodeApplicationState::Submitted, action)
     };
     let validated = NewStep::by_service(CodeApplicationState::Validated, "VALIDATE");
+    let steps = vec![submitted, validated];
+    if before.is_none() {
+        content.due_time = due_time(call, open, ISSUE, &steps, now)?;
+    }
     Ok(Planned {
         change: CodeApplicationChange {
             id,
@@ -325,7 +331,7 @@ async fn hand_in(
             content,
             written: true,
             open_key: key,
-            steps: vec![submitted, validated],
+            steps,
             pay_until: None,
         },
         issue: None,

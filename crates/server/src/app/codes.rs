@@ -176,6 +176,7 @@ async fn prepare(
         institution,
         now,
     )?;
+    let asked = paid.is_none();
     let quote = match paid {
         Some(quote) => quote,
         None => {
@@ -210,7 +211,11 @@ async fn prepare(
         workflow_version: terms.workflow.id.clone(),
         documents: call.documents(ServiceKind::ValidityCode),
     };
-    ready(app, terms.workflow, content, now)
+    Ok(IssueCode {
+        // Nobody waits for a correction.
+        agreement: asked.then(|| terms.agreement.id.clone()),
+        ..ready(app, terms.workflow, content, now)?
+    })
 }
 
 /// Whether the call issues codes for this kind of document.
@@ -271,6 +276,7 @@ pub(super) fn ready(
         issue_time: now,
         expire_time: workflow.codes.expiry(content.document.kind, now),
         content,
+        agreement: None,
     })
 }
 

@@ -83,6 +83,7 @@ async fn one(
         issue_time: row.issue_time,
         expire_time: rules.expiry(row.document.kind, row.issue_time),
         subject_hash: app.subject_hash(&row.subject.person_id),
+        agreement: None,
     };
     let context = context(call, head, Some(index), now);
     match app.store_for(call).issue_code(&context, &issue).await? {

@@ -47,6 +47,7 @@ pub mod remembered;
 pub mod revocations;
 pub mod sandbox;
 pub mod service_documents;
+pub mod service_levels;
 pub mod tariffs;
 pub mod validate;
 

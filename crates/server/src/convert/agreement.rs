@@ -1,5 +1,7 @@
 //! The catalogue, service calls and agreements.
 
+use std::collections::BTreeMap;
+
 use gavah_api::v1 as pb;
 use gavah_domain::agreement::{
     Agreement, AgreementEnd, AgreementField, AgreementPurpose, AgreementState,
@@ -113,6 +115,16 @@ pub fn create_call(mut request: pb::CreateServiceCallRequest) -> Result<CreateCa
     if given.eligible_types.is_empty() {
         found.push("service_call.eligible_types", Reason::FieldRequired);
     }
+    let mut sla_targets = BTreeMap::new();
+    for (place, target) in given.sla_targets.iter().enumerate() {
+        let hours = u32::try_from(target.hours).unwrap_or_default();
+        let fits = service.is_none_or(|service| service.may_promise(&target.request_type, hours));
+        let first = sla_targets.insert(target.request_type.clone(), hours);
+        if !fits || first.is_some() {
+            let field = format!("service_call.sla_targets[{place}].request_type");
+            found.push(field, Reason::FieldFormat);
+        }
+    }
     let input = (|| {
         Some(CreateCallInput {
             head: head?,
@@ -126,6 +138,7 @@ pub fn create_call(mut request: pb::CreateServiceCallRequest) -> Result<CreateCa
                 document_kinds: distinct(&given.document_kinds),
                 workflow_version: given.workflow_version.clone(),
                 run_off_days: u16::try_from(given.run_off_days).ok()?,
+                sla_targets,
             },
         })
     })();
@@ -461,6 +474,14 @@ pub fn call_to_pb(stored: &StoredCall) -> pb::ServiceCall {
         workflow_version: call.workflow_version.clone(),
         run_off_days: i32::from(call.run_off_days),
         etag: stored.version.to_string(),
+        sla_targets: call
+            .sla_targets
+            .iter()
+            .map(|(request_type, hours)| pb::SlaTarget {
+                request_type: request_type.clone(),
+                hours: i32::try_from(*hours).unwrap_or(i32::MAX),
+            })
+            .collect(),
     }
 }
 

@@ -373,6 +373,7 @@ pub fn application_to_pb(stored: &StoredApplication) -> pb::EnrollmentCertificat
         existing_document: content.paper.as_ref().map(paper_to_pb),
         replaces: certificate_name(content.replaces),
         pay_until_time: stored.pay_until.map(instant_to_pb),
+        due_time: content.due_time.map(instant_to_pb),
         etag: stored.version.to_string(),
         attachments: attachments_to_pb(&content.attachments),
         documents_publication: content.documents,

@@ -394,6 +394,7 @@ pub fn application_to_pb(stored: &StoredCodeApplication) -> pb::ValidityCodeAppl
         quote: Some(quote_to_pb(&content.quote)),
         workflow_version: content.workflow_version.clone(),
         pay_until_time: stored.pay_until.map(instant_to_pb),
+        due_time: content.due_time.map(instant_to_pb),
         history: stored.history.iter().map(step_to_pb).collect(),
         create_time: Some(instant_to_pb(stored.create_time)),
         update_time: Some(instant_to_pb(stored.update_time)),

@@ -146,13 +146,14 @@ mod tests {
 
     /// Enums of the contract that the domain does not know: what the registry
     /// and the store tell of themselves, and actions of which each body has some.
-    const WITHOUT_TWIN: [&str; 8] = [
+    const WITHOUT_TWIN: [&str; 9] = [
         "ClientCertificateState",
         "CodeReview",
         "DocumentType",
         "ExpertDecision",
         "GuideLanguage",
         "OrganizationDecision",
+        "SlaDimension",
         "UniversityDecision",
         "UpsertOutcome",
     ];

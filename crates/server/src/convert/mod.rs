@@ -34,6 +34,7 @@ pub mod registry;
 pub mod revocation;
 pub mod sandbox;
 pub mod sequence;
+pub mod service_level;
 pub mod tariff;
 pub mod time;
 pub mod verdict;

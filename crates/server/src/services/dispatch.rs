@@ -17,6 +17,7 @@ use gavah_api::v1::issuance_job_service_server::IssuanceJobServiceServer;
 use gavah_api::v1::payment_service_server::PaymentServiceServer;
 use gavah_api::v1::registry_service_server::RegistryServiceServer;
 use gavah_api::v1::sandbox_service_server::SandboxServiceServer;
+use gavah_api::v1::sla_service_server::SlaServiceServer;
 use gavah_api::v1::tariff_service_server::TariffServiceServer;
 use gavah_api::v1::validation_service_server::ValidationServiceServer;
 use gavah_api::v1::validity_code_service_server::ValidityCodeServiceServer;
@@ -42,6 +43,7 @@ const RECORDS: &str = EnrollmentRecordServiceServer::<Services>::NAME;
 const REGISTRY: &str = RegistryServiceServer::<Services>::NAME;
 const SANDBOX: &str = SandboxServiceServer::<Services>::NAME;
 const PAYMENTS: &str = PaymentServiceServer::<Services>::NAME;
+const SERVICE_LEVELS: &str = SlaServiceServer::<Services>::NAME;
 const TARIFFS: &str = TariffServiceServer::<Services>::NAME;
 const VALIDATION: &str = ValidationServiceServer::<Services>::NAME;
 const CODES: &str = ValidityCodeServiceServer::<Services>::NAME;
@@ -65,6 +67,7 @@ struct Targets {
     registry: RegistryServiceServer<Services>,
     sandbox: SandboxServiceServer<Services>,
     payments: PaymentServiceServer<Services>,
+    service_levels: SlaServiceServer<Services>,
     tariffs: TariffServiceServer<Services>,
     validation: ValidationServiceServer<Services>,
     codes: ValidityCodeServiceServer<Services>,
@@ -93,6 +96,7 @@ impl Dispatch {
             registry: server!(RegistryServiceServer, small),
             sandbox: server!(SandboxServiceServer, small),
             payments: server!(PaymentServiceServer, bulk),
+            service_levels: server!(SlaServiceServer, small),
             tariffs: server!(TariffServiceServer, small),
             validation: server!(ValidationServiceServer, bulk),
             codes: server!(ValidityCodeServiceServer, small),
@@ -127,6 +131,7 @@ impl Service<Request<Body>> for Dispatch {
             INQUIRIES => targets.inquiries.clone().call(request),
             SANDBOX => targets.sandbox.clone().call(request),
             PAYMENTS => targets.payments.clone().call(request),
+            SERVICE_LEVELS => targets.service_levels.clone().call(request),
             TARIFFS => targets.tariffs.clone().call(request),
             AUDIT => targets.audit.clone().call(request),
             _ => Box::pin(targets.rest.clone().call(request)),

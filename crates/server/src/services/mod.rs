@@ -30,6 +30,7 @@ mod records;
 mod registry;
 mod run;
 mod sandbox;
+mod service_levels;
 mod stream;
 mod tariffs;
 mod validation;

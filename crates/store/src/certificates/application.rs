@@ -6,6 +6,7 @@ use gavah_domain::certificate::{ApplicationState, Purpose, RequestType};
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::StudentNumber;
 use gavah_domain::record::Subject;
+use gavah_domain::sla::{ClockEffect, ClockState};
 use gavah_domain::tariff::Quote;
 use gavah_domain::{DisplayText, JalaliDate};
 use jiff::Timestamp;
@@ -21,9 +22,10 @@ use super::rows::{PaperJson, application_in, read_application};
 use super::{APPLICATIONS, CertificateContent, StoredApplication, application_name};
 use crate::attachments::attach;
 use crate::claim::{claim, resource_id};
+use crate::clocks::{Promise, carry_on};
 use crate::content::{
     AttachmentJson, ProgramJson, QuoteJson, SubjectJson, TEXT_MAX, attachments_json,
-    attachments_read, from_json, known, to_json,
+    attachments_read, from_json, instant, known, to_json,
 };
 use crate::entity::{application_step, certificate_application};
 use crate::payments::Followed;
@@ -72,6 +74,8 @@ pub struct ApplicationContent {
     pub documents: i64,
     /// Id of the agreement under which it was handed in; empty for what an early version took.
     pub agreement: String,
+    /// Until when the initial result was promised when it was handed in first; the same ever after.
+    pub due_time: Option<Timestamp>,
 }
 
 impl From<&CertificateContent> for ApplicationContent {
@@ -92,6 +96,7 @@ impl From<&CertificateContent> for ApplicationContent {
             workflow_version: content.workflow_version.clone(),
             documents: content.documents,
             agreement: String::new(),
+            due_time: None,
         }
     }
 }
@@ -268,6 +273,7 @@ impl Store {
                     update_time: Set(now),
                     version: Set(1),
                     pay_until: Set(pay_until),
+                    ..Default::default()
                 };
                 let inserted = certificate_application::Entity::insert(row)
                     .on_conflict(OnConflict::new().do_nothing().to_owned())
@@ -313,6 +319,17 @@ impl Store {
                 return Ok(Put::AttachmentMissing);
             }
         }
+        let before = match change.before {
+            Some(_) => steps_before(tx, change.id).await?,
+            None => Vec::new(),
+        };
+        let promise = Promise {
+            request_type: change.content.request_type.as_str(),
+            agreement: &change.content.agreement,
+            due_time: change.content.due_time,
+        };
+        let new = change.steps.iter().map(|step| step.state.clock());
+        carry_on(tx, TABLE, change.id, &promise, &before, new, context.now).await?;
         put_steps(tx, context, change.id, first, &change.steps).await?;
         let followed = Followed {
             application: application_name(change.id),
@@ -361,6 +378,26 @@ async fn open_with(tx: &DatabaseTransaction, key: &str) -> Result<Option<Uuid>, 
         .one(tx)
         .await?;
     Ok(open.map(|row| row.id))
+}
+
+/// The table of the applications.
+pub(super) const TABLE: &str = "certificate_application";
+
+/// What the steps so far mean to the clock, oldest first.
+async fn steps_before(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+) -> Result<Vec<(Timestamp, ClockEffect)>, StoreError> {
+    let steps = application_step::Entity::find()
+        .filter(application_step::Column::ApplicationId.eq(id))
+        .order_by_asc(application_step::Column::Step)
+        .all(tx)
+        .await?;
+    let effect = |step: application_step::Model| {
+        let state: ApplicationState = known(&step.state, "application_step.state")?;
+        Ok((instant(step.change_time)?, state.clock()))
+    };
+    steps.into_iter().map(effect).collect()
 }
 
 /// How many steps an application has. Who changes it holds its row.
@@ -492,6 +529,8 @@ struct ApplicationJson {
     documents: i64,
     #[serde(default)]
     agreement: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_micros: Option<i64>,
 }
 
 fn application_json(content: &ApplicationContent) -> Result<String, StoreError> {
@@ -512,6 +551,7 @@ fn application_json(content: &ApplicationContent) -> Result<String, StoreError> 
         workflow: content.workflow_version.clone(),
         documents: content.documents,
         agreement: content.agreement.clone(),
+        due_micros: content.due_time.map(Timestamp::as_microsecond),
     })
 }
 
@@ -546,6 +586,7 @@ pub(super) fn application_content(stored: &str) -> Result<ApplicationContent, St
         workflow_version: json.workflow,
         documents: json.documents,
         agreement: json.agreement,
+        due_time: json.due_micros.map(instant).transpose()?,
     })
 }
 

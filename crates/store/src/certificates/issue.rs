@@ -3,12 +3,13 @@
 use gavah_domain::certificate::{ApplicationState, Serial};
 use gavah_domain::document::DocumentState;
 use gavah_domain::record::obstacles;
+use gavah_domain::sla::ClockState;
 use gavah_domain::{JalaliDate, Reason};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, Set};
 use uuid::Uuid;
 
-use super::application::{NewStep, Put, put_steps, steps_so_far};
+use super::application::{NewStep, Put, TABLE, put_steps, steps_so_far};
 use super::rows::{content_json, get};
 use super::{
     CertificateContent, Intent, IssueCertificate, Recorded, Signed, StoredCertificate,
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::attachments::attach;
 use crate::claim::claim;
+use crate::clocks::{Promise, carry_on};
 use crate::entity::{certificate_application, enrollment_certificate, serial_counter};
 use crate::payments::Followed;
 use crate::records::find_locked;
@@ -301,12 +303,22 @@ async fn insert_decided(
         update_time: Set(now),
         version: Set(1),
         pay_until: Set(None),
+        ..Default::default()
     })
     .on_conflict(OnConflict::new().do_nothing().to_owned())
     .exec_without_returning(tx)
     .await?;
     if inserted == 0 {
         return Ok(false);
+    }
+    if !issue.agreement.is_empty() {
+        let promise = Promise {
+            request_type: issue.content.request_type.as_str(),
+            agreement: &issue.agreement,
+            due_time: None,
+        };
+        let (id, decided) = (issue.application_id, ApplicationState::Issuing.clock());
+        carry_on(tx, TABLE, id, &promise, &[], [decided], issue.issue_time).await?;
     }
     let step = NewStep::by_caller(ApplicationState::Issuing, "CREATE");
     put_steps(tx, context, issue.application_id, 0, &[step]).await?;

@@ -77,6 +77,9 @@ pub struct IssueCertificate<'a> {
     pub application: Option<&'a ApplicationChange>,
     /// Key under which only one application may be open.
     pub open_key: String,
+    /// Id of the agreement under which an application is made and decided here; empty for a correction, which nobody
+    /// waits for.
+    pub agreement: String,
     /// What it says.
     pub content: CertificateContent,
     /// When it is issued; valid from then on.

@@ -5,7 +5,8 @@ use gavah_domain::attachment::{Attachment, FileDigest};
 use gavah_domain::code_application::CodeApplicationState;
 use gavah_domain::program::{DegreeLevel, Program};
 use gavah_domain::record::Subject;
-use gavah_domain::tariff::Quote;
+use gavah_domain::sla::ClockState;
+use gavah_domain::tariff::{ISSUE, Quote};
 use gavah_domain::validity::DocumentFacts;
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
@@ -21,6 +22,7 @@ use super::{Attestation, IssueCode, StoredCode};
 use crate::attachments::attach;
 use crate::certificates::{BY_SERVICE, RemarkJson, remarks_of, remarks_to};
 use crate::claim::{claim, resource_id};
+use crate::clocks::{Promise, carry_on};
 use crate::content::{
     AttachmentJson, DocumentJson, ProgramJson, QuoteJson, SubjectJson, attachments_json,
     attachments_read, from_json, instant, known, to_json,
@@ -29,6 +31,9 @@ use crate::entity::code_application;
 use crate::payments::Followed;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, NewStep, Store, StoreError, StoredStep};
+
+/// The table of the applications.
+const TABLE: &str = "code_application";
 
 /// Collection of the resource names.
 const COLLECTION: &str = "validityCodeApplications";
@@ -71,6 +76,8 @@ pub struct CodeApplicationContent {
     pub documents: i64,
     /// Id of the agreement under which it was handed in last; empty for what an early version took.
     pub agreement: String,
+    /// Until when the initial result was promised when it was handed in first; the same ever after.
+    pub due_time: Option<Timestamp>,
     /// The expert's attestation, once confirmed.
     pub attestation: Option<Attestation>,
 }
@@ -324,6 +331,7 @@ async fn put(
                 create_time: Set(now),
                 update_time: Set(now),
                 version: Set(1),
+                ..Default::default()
             };
             let insert = code_application::Entity::insert(row);
             insert.exec_without_returning(tx).await.map_err(conflict)?;
@@ -351,6 +359,17 @@ async fn put(
             }
         }
     }
+    let before = change.before.iter().flat_map(|before| &before.history);
+    let before: Vec<_> = before
+        .map(|step| (step.change_time, step.state.clock()))
+        .collect();
+    let promise = Promise {
+        request_type: ISSUE,
+        agreement: &change.content.agreement,
+        due_time: change.content.due_time,
+    };
+    let new = change.steps.iter().map(|step| step.state.clock());
+    carry_on(tx, TABLE, change.id, &promise, &before, new, context.now).await?;
     let files = &change.content.attachments;
     if change.written && !attach(tx, context, &name(change.id), institution, files).await? {
         return Ok(Some(CodeApplicationOutcome::AttachmentMissing));
@@ -392,6 +411,8 @@ struct ContentJson {
     documents: i64,
     #[serde(default)]
     agreement: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_micros: Option<i64>,
     attestation: Option<Attestation>,
 }
 
@@ -437,6 +458,7 @@ fn content_json(content: &CodeApplicationContent) -> Result<String, StoreError> 
         workflow: content.workflow_version.clone(),
         documents: content.documents,
         agreement: content.agreement.clone(),
+        due_micros: content.due_time.map(Timestamp::as_microsecond),
         attestation: content.attestation.clone(),
     })
 }
@@ -468,6 +490,7 @@ fn content_read(stored: &str) -> Result<CodeApplicationContent, StoreError> {
         workflow_version: json.workflow,
         documents: json.documents,
         agreement: json.agreement,
+        due_time: json.due_micros.map(instant).transpose()?,
         attestation: json.attestation,
     })
 }

@@ -89,6 +89,8 @@ pub struct IssueCode {
     pub expire_time: Option<Timestamp>,
     /// Keyed hash of the subject, for the audit.
     pub subject_hash: String,
+    /// Id of the agreement, when it is issued in the call that asks for it: only then it has a service level of its own.
+    pub agreement: Option<String>,
 }
 
 /// What came of recording a document.

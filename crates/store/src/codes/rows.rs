@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Attestation, CodeContent, IssueCode, PriorProof, StoredCode, StoredRevocation};
+use crate::clocks::month_of;
 use crate::content::{
     DocumentJson, ProgramJson, QuoteJson, SubjectJson, from_json, instant, known, to_json,
 };
@@ -112,6 +113,8 @@ pub(super) fn new_row(issue: &IssueCode) -> Result<validity_code::ActiveModel, S
         update_time: Set(issue.issue_time.as_microsecond()),
         version: Set(1),
         legacy: Set(issue.legacy),
+        agreement: Set(issue.agreement.clone()),
+        submit_month: Set(issue.agreement.as_ref().map(|_| month_of(issue.issue_time))),
     })
 }
 

@@ -31,6 +31,24 @@ pub struct Model {
     pub update_time: i64,
     /// Counts the changes of the row; the etag.
     pub version: i64,
+    /// Type of the request, once it was handed in.
+    pub request_type: Option<String>,
+    /// Id of the agreement under which it was handed in first.
+    pub agreement: Option<String>,
+    /// Handed in first, UTC microseconds.
+    pub submit_time: Option<i64>,
+    /// Jalali month of that in Tehran, year and month as one number.
+    pub submit_month: Option<i32>,
+    /// Until when the initial result was promised, UTC microseconds.
+    pub due_time: Option<i64>,
+    /// The initial result, UTC microseconds.
+    pub result_time: Option<i64>,
+    /// Working time until then, microseconds; unset where a year had no calendar.
+    pub result_elapsed: Option<i64>,
+    /// The first decision, UTC microseconds.
+    pub decision_time: Option<i64>,
+    /// Working time until then, microseconds; unset where a year had no calendar.
+    pub decision_elapsed: Option<i64>,
 }
 
 impl std::fmt::Debug for Model {

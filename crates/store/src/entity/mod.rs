@@ -10,6 +10,8 @@ pub mod attachment_use;
 pub mod audit_chain;
 pub mod audit_entry;
 pub mod audit_pending;
+pub mod calendar_version;
+pub mod calendar_version_row;
 pub mod caller;
 pub mod certificate_application;
 pub mod change_event;

@@ -27,6 +27,8 @@ pub struct Model {
     pub run_off_days: i32,
     /// Counts its changes.
     pub version: i64,
+    /// Working hours promised for types of request, JSON object.
+    pub sla_targets: String,
 }
 
 impl std::fmt::Debug for Model {

@@ -43,6 +43,10 @@ pub struct Model {
     pub version: i64,
     /// Whether it was issued before this service.
     pub legacy: bool,
+    /// Id of the agreement, of a code that was issued in the call that asked for it.
+    pub agreement: Option<String>,
+    /// Jalali month in Tehran in which that was, year and month as one number.
+    pub submit_month: Option<i32>,
 }
 
 impl std::fmt::Debug for Model {

@@ -23,6 +23,7 @@ mod m0012_service_documents;
 mod m0013_agreements;
 mod m0014_tariff_versions;
 mod m0015_sandbox_clock;
+mod m0016_service_levels;
 mod m0017_payments;
 
 /// The list of migrations, oldest first. Expand first, contract one release
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_agreements::Migration),
             Box::new(m0014_tariff_versions::Migration),
             Box::new(m0015_sandbox_clock::Migration),
+            Box::new(m0016_service_levels::Migration),
             Box::new(m0017_payments::Migration),
         ]
     }
@@ -59,6 +61,9 @@ pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit
 
 /// Tables of what is published for good: held like those above.
 pub(crate) const PUBLISHED: [&str; 2] = ["tariff_version", "tariff_version_row"];
+
+/// The tables of working calendars, published for good like those above.
+pub(crate) const CALENDARS: [&str; 2] = ["calendar_version", "calendar_version_row"];
 
 /// The only tables a server ever deletes rows from.
 pub(crate) const DELETED_FROM: [&str; 10] = [

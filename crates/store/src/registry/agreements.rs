@@ -152,6 +152,7 @@ impl Store {
                     workflow_version: Set(new.workflow_version.clone()),
                     run_off_days: Set(i32::from(new.run_off_days)),
                     version: Set(1),
+                    sla_targets: Set(to_json(&new.sla_targets)?),
                 })
                 .exec_without_returning(tx)
                 .await?;
@@ -619,6 +620,7 @@ pub(crate) fn read_call(row: service_call::Model) -> Result<ServiceCall, StoreEr
         workflow_version: row.workflow_version,
         run_off_days: u16::try_from(row.run_off_days)
             .map_err(|_| StoreError::Corrupt("service_call.run_off_days"))?,
+        sla_targets: from_json(&row.sla_targets, "service_call.sla_targets")?,
         id: row.id,
     })
 }

@@ -192,6 +192,13 @@ fn check_call(call: &CallSeed, at: &str, wrong: &mut Wrong) {
     let mut kinds = call.document_kinds.iter();
     let known = kinds.all(|kind| kind.parse::<DocumentKind>().is_ok());
     wrong.unless(known, || format!("{at}.document_kinds"));
+    for (request_type, hours) in &call.sla_targets {
+        // A promise for a type that nobody asks for would never be kept or broken.
+        let may = service
+            .as_ref()
+            .map_or(true, |service| service.may_promise(request_type, *hours));
+        wrong.unless(may, || format!("{at}.sla_targets.{request_type}"));
+    }
 }
 
 fn check_agreement(agreement: &AgreementSeed, at: &str, wrong: &mut Wrong) {

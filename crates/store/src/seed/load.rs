@@ -173,6 +173,7 @@ fn call_row(call: &CallSeed, version: i64) -> Result<service_call::ActiveModel, 
         workflow_version: Set(call.workflow.clone()),
         run_off_days: Set(i32::from(call.run_off_days)),
         version: Set(version),
+        sla_targets: Set(to_json(&call.sla_targets)?),
     })
 }
 

@@ -235,6 +235,9 @@ pub struct CallSeed {
     pub workflow: String,
     /// Days for requests in flight after the close.
     pub run_off_days: u16,
+    /// Working hours within which the initial result of a type of request is promised.
+    #[serde(default)]
+    pub sla_targets: BTreeMap<String, u32>,
 }
 
 /// Agreements of one call.

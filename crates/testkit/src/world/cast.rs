@@ -207,6 +207,7 @@ pub fn seed(today: JalaliDate) -> Seed {
         document_kinds,
         workflow: workflow.to_owned(),
         run_off_days: 30,
+        sla_targets: std::collections::BTreeMap::new(),
     };
     let kinds = DocumentKind::ALL
         .iter()

@@ -103,6 +103,7 @@ async fn record(
             code,
             application: staged,
             open_key,
+            agreement: prepared.agreement.clone(),
             content: prepared.content.clone(),
             issue_time: now,
             expire_time: prepared.expire_time,

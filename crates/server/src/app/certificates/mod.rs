@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use tracing::Instrument;
 
 use super::attachments::{complete, may_attach};
+use super::service_levels::due_time;
 use super::{App, Terms, context, earlier, free, terms};
 use crate::call::Acting;
 use crate::convert::certificate::CreateApplicationInput;
@@ -143,12 +144,13 @@ async fn begin(
         workflow_version: String::new(),
         documents: call.documents(ServiceKind::EnrollmentCertificate),
         agreement: String::new(),
+        due_time: None,
     };
     let Terms {
+        call: open,
         workflow,
         quote,
         agreement,
-        ..
     } = rules(app, call, &asked, now)?;
     agreement.id.clone_into(&mut asked.agreement);
     workflow.id.clone_into(&mut asked.workflow_version);
@@ -196,5 +198,6 @@ async fn begin(
     let mut steps = vec![NewStep::by_caller(ApplicationState::Submitted, "CREATE")];
     let mut onward = handed_in(app, call, &asked, workflow, source.as_ref(), now).await?;
     steps.append(&mut onward.steps);
+    asked.due_time = due_time(call, open, asked.request_type.as_str(), &steps, now)?;
     staged(asked, steps, onward)
 }

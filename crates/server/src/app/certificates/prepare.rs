@@ -21,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) issue_time: Timestamp,
     pub(super) expire_time: Timestamp,
     pub(super) subject_hash: String,
+    /// Id of the agreement that it is issued under; empty for a correction.
+    pub(super) agreement: String,
 }
 
 /// What the certificate to issue is made of.
@@ -140,6 +142,7 @@ pub(super) async fn prepare(
         issue_time: now,
         expire_time: last_day.end_exclusive(),
         subject_hash: app.subject_hash(&asked.subject.person_id),
+        agreement: asked.agreement.clone(),
     })
 }
 

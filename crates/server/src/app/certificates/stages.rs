@@ -19,6 +19,7 @@ use super::{rules, to_the_end};
 use crate::app::agreements::in_flight;
 use crate::app::attachments::{complete, may_attach};
 use crate::app::payments::settle::{Step, may_wait};
+use crate::app::service_levels::due_time;
 use crate::app::{App, PAY_WITHIN, context, earlier, lot, may_read, not_paused};
 use crate::call::Acting;
 use crate::convert::Head;
@@ -437,6 +438,7 @@ async fn plan(
     match deed.action {
         ApplicationAction::Submit => {
             let terms = rules(app, call, &content, now)?;
+            let first = content.quote.is_none();
             content.quote.get_or_insert(terms.quote);
             terms.agreement.id.clone_into(&mut content.agreement);
             let source = source(app, call, &content, now).await?;
@@ -447,6 +449,10 @@ async fn plan(
                 &content.attachments,
             )?;
             onward = handed_in(app, call, &content, workflow, source.as_ref(), now).await?;
+            if first {
+                let kind = content.request_type.as_str();
+                content.due_time = due_time(call, terms.call, kind, &onward.steps, now)?;
+            }
         }
         ApplicationAction::Confirm | ApplicationAction::Approve => {
             let prepared = ready(app, call, &content, now).await?;

@@ -128,7 +128,8 @@ fn assert_all_listed(names: &[String]) {
 }
 
 /// The status line and the body of an answer to a plain HTTP request.
-async fn probe(world: &World, path: &str) -> Option<(String, String)> {
+/// Status line and body of the plain listener's answer.
+pub(crate) async fn probe(world: &World, path: &str) -> Option<(String, String)> {
     let mut socket = TcpStream::connect(world.probes_address()).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.ok()?;

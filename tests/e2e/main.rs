@@ -73,6 +73,7 @@ mod remembered;
 mod request_ids;
 mod revocations;
 mod sandbox;
+mod service_levels;
 mod shards;
 mod stages;
 mod streams;

@@ -24,6 +24,7 @@ mod m0013_agreements;
 mod m0014_tariff_versions;
 mod m0015_sandbox_clock;
 mod m0017_payments;
+mod m0018_disputes;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_tariff_versions::Migration),
             Box::new(m0015_sandbox_clock::Migration),
             Box::new(m0017_payments::Migration),
+            Box::new(m0018_disputes::Migration),
         ]
     }
 }

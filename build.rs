@@ -8,7 +8,7 @@ use std::{env, fs};
 use gavah_rules::{Guide, Language};
 use protox::prost_reflect;
 
-const FILES: [&str; 18] = [
+const FILES: [&str; 19] = [
     "gavah/v1/types.proto",
     "gavah/v1/registry_service.proto",
     "gavah/v1/enrollment_record_service.proto",
@@ -22,6 +22,7 @@ const FILES: [&str; 18] = [
     "gavah/v1/issuance_job_service.proto",
     "gavah/v1/document_service.proto",
     "gavah/v1/agreement_service.proto",
+    "gavah/v1/dispute_service.proto",
     "gavah/v1/inquiry_service.proto",
     "gavah/v1/tariff_service.proto",
     "gavah/v1/sandbox_service.proto",

@@ -43,6 +43,7 @@ mod code_stages;
 mod codes;
 mod corrections;
 mod deadlines;
+mod disputes;
 mod documents;
 mod feed;
 mod fields;

@@ -99,6 +99,17 @@ methods! {
         get_agreement(GetAgreementRequest) -> GetAgreementResponse,
         list_agreements(ListAgreementsRequest) -> ListAgreementsResponse,
     }
+    disputes {
+        open_dispute(OpenDisputeRequest) -> OpenDisputeResponse,
+        post_dispute_message(PostDisputeMessageRequest) -> PostDisputeMessageResponse,
+        list_dispute_messages(ListDisputeMessagesRequest) -> ListDisputeMessagesResponse,
+        agree_dispute(AgreeDisputeRequest) -> AgreeDisputeResponse,
+        consent_to_ruling(ConsentToRulingRequest) -> ConsentToRulingResponse,
+        withdraw_dispute(WithdrawDisputeRequest) -> WithdrawDisputeResponse,
+        rule_dispute(RuleDisputeRequest) -> RuleDisputeResponse,
+        get_dispute(GetDisputeRequest) -> GetDisputeResponse,
+        list_disputes(ListDisputesRequest) -> ListDisputesResponse,
+    }
     inquiries {
         inquire_validity_codes(InquireValidityCodesRequest) -> InquireValidityCodesResponse,
         inquire_enrollment(InquireEnrollmentRequest) -> InquireEnrollmentResponse,

@@ -79,7 +79,7 @@ impl Raw {
     }
 }
 
-const TABLES: [&str; 27] = [
+const TABLES: [&str; 30] = [
     "agreement",
     "application_step",
     "attachment",
@@ -91,6 +91,9 @@ const TABLES: [&str; 27] = [
     "change_event",
     "client_certificate",
     "code_application",
+    "dispute",
+    "dispute_action",
+    "dispute_message",
     "enrollment_certificate",
     "enrollment_event",
     "enrollment_record",

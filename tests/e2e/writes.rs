@@ -1,6 +1,7 @@
 //! What must hold for every method that writes: the retry key and the trial.
 
 mod agreements;
+mod disputes;
 mod payments;
 mod requests;
 
@@ -70,6 +71,7 @@ macro_rules! heads {
 
 heads! {
     AddClientCertificateRequest,
+    AgreeDisputeRequest,
     ApproveAgreementRequest,
     ApproveRevocationRequest,
     BatchImportLegacyCodesRequest,
@@ -79,6 +81,7 @@ heads! {
     CancelValidityCodeApplicationRequest,
     CloseServiceCallRequest,
     ConfirmPaymentRequest,
+    ConsentToRulingRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,
     CreateCallerRequest,
@@ -89,8 +92,10 @@ heads! {
     CreateValidityCodeApplicationRequest,
     IssueValidityCodeRequest,
     MoveClockRequest,
+    OpenDisputeRequest,
     OpenServiceCallRequest,
     PauseIssuanceRequest,
+    PostDisputeMessageRequest,
     ProposeRevocationRequest,
     PublishServiceDocumentRequest,
     ReconcilePaymentsRequest,
@@ -109,6 +114,7 @@ heads! {
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
     RevokeValidityCodeRequest,
+    RuleDisputeRequest,
     StartPaymentRequest,
     SubmitEnrollmentCertificateApplicationRequest,
     SuspendAgreementRequest,
@@ -120,6 +126,7 @@ heads! {
     UpdateExpertRequest,
     UpdateInstitutionRequest,
     UpsertEnrollmentRecordRequest,
+    WithdrawDisputeRequest,
     WithdrawRevocationRequest,
 }
 
@@ -176,6 +183,7 @@ async fn writes(world: &mut World) -> Vec<Write> {
     writes.extend(requests::of_registry(world).await);
     writes.extend(requests::of_incidents(world).await);
     writes.extend(agreements::of_agreements(world).await);
+    writes.extend(disputes::of_disputes(world).await);
     writes.push(agreements::of_the_clock());
     let written: BTreeSet<_> = writes.iter().map(|write| write.path.clone()).collect();
     assert_eq!(

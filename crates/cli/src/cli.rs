@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agreement, attachment, audit, bench, calendar, call, caller, certificate, changes,
-    check_config, code, guide, incident, inquiry, issuance, keys, migrate, payment, pki, record,
-    sandbox, seed, serve, service_document, sla, tariff, whoami,
+    check_config, code, dispute, guide, incident, inquiry, issuance, keys, migrate, payment, pki,
+    record, sandbox, seed, serve, service_document, sla, tariff, whoami,
 };
 use crate::demo::{self, DemoArgs};
 use crate::exit::{EXIT_CODES, Exit};
@@ -85,6 +85,9 @@ enum Task {
     /// Agreements (توافق‌نامه): who may use a service, for what and how often
     #[command(subcommand)]
     Agreement(agreement::AgreementCommand),
+    /// Disputes: a month of negotiation, then the provider's ruling
+    #[command(subcommand)]
+    Dispute(dispute::DisputeCommand),
     /// What is on record of a person
     #[command(subcommand)]
     Inquiry(inquiry::InquiryCommand),
@@ -153,6 +156,7 @@ impl Task {
             Self::Changes(command) => changes::run(&command, output).await,
             Self::Call(command) => call::run(&command, output).await,
             Self::Agreement(command) => agreement::run(&command, output).await,
+            Self::Dispute(command) => dispute::run(&command, output).await,
             Self::Inquiry(command) => inquiry::run(&command, output).await,
             Self::Sandbox(command) => sandbox::run(&command, output).await,
             Self::Payment(command) => payment::run(&command, output).await,

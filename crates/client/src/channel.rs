@@ -12,7 +12,8 @@ use tower::Service;
 use gavah_api::v1::{
     agreement_service_client::AgreementServiceClient,
     attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
-    change_service_client::ChangeServiceClient, document_service_client::DocumentServiceClient,
+    change_service_client::ChangeServiceClient, dispute_service_client::DisputeServiceClient,
+    document_service_client::DocumentServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
@@ -101,6 +102,11 @@ impl Channel {
     /// Services, calls and agreements.
     pub fn agreements(&self) -> AgreementServiceClient<Channel> {
         AgreementServiceClient::new(self.clone())
+    }
+
+    /// Disputes: opened, negotiated, agreed, ruled.
+    pub fn disputes(&self) -> DisputeServiceClient<Channel> {
+        DisputeServiceClient::new(self.clone())
     }
 
     /// Inquiries by person.

@@ -12,7 +12,8 @@ use tonic::{Response, Status};
 use gavah_api::v1::{
     agreement_service_client::AgreementServiceClient,
     attachment_service_client::AttachmentServiceClient, audit_service_client::AuditServiceClient,
-    change_service_client::ChangeServiceClient, document_service_client::DocumentServiceClient,
+    change_service_client::ChangeServiceClient, dispute_service_client::DisputeServiceClient,
+    document_service_client::DocumentServiceClient,
     enrollment_certificate_service_client::EnrollmentCertificateServiceClient,
     enrollment_record_service_client::EnrollmentRecordServiceClient,
     incident_service_client::IncidentServiceClient, inquiry_service_client::InquiryServiceClient,
@@ -206,6 +207,11 @@ impl Client {
     /// Services, calls and agreements, with deadline and trace context but without repetition.
     pub fn agreements(&self) -> AgreementServiceClient<Channel> {
         self.once().agreements()
+    }
+
+    /// Disputes, with deadline and trace context but without repetition.
+    pub fn disputes(&self) -> DisputeServiceClient<Channel> {
+        self.once().disputes()
     }
 
     /// Inquiries by person, with deadline and trace context but without repetition.

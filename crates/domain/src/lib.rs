@@ -14,6 +14,7 @@ pub mod code;
 pub mod code_application;
 pub mod country;
 pub mod disclosure;
+pub mod dispute;
 pub mod document;
 pub mod enums;
 pub mod identity;

@@ -187,6 +187,10 @@ reasons! {
             en: "decider has a part in the application already",
             fa: "تصمیم‌گیرنده پیش‌تر در این درخواست نقشی داشته است",
             remedy: "Have somebody decide who is neither the applicant nor the one that decided for the other body.";
+        NotTheOpener = "NOT_THE_OPENER",
+            en: "dispute was opened by the other party",
+            fa: "این اختلاف را طرف دیگر مطرح کرده است",
+            remedy: "Leave it to the party that opened the dispute, or agree with it.";
     }
     FailedPrecondition {
         CallNotOpen = "CALL_NOT_OPEN",
@@ -273,6 +277,10 @@ reasons! {
             en: "working calendar of the year is not loaded",
             fa: "تقویم کاری این سال بارگذاری نشده است",
             remedy: "Ask the provider to load the weekends and holidays of the year: without them no due time can be promised.";
+        NegotiationPeriodNotOver = "NEGOTIATION_PERIOD_NOT_OVER",
+            en: "month of negotiation is not over",
+            fa: "مهلت یک‌ماههٔ مذاکره هنوز به پایان نرسیده است",
+            remedy: "Rule at or after the deadline that the answer names, or when both parties have consented to a ruling.";
         ClockNotMovable = "CLOCK_NOT_MOVABLE",
             en: "clock can be moved in a sandbox only",
             fa: "جابه‌جا کردن ساعت تنها در محیط آزمایشی ممکن است",

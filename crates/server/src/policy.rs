@@ -61,6 +61,15 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.AuditService/ListAuditEntries", OVERSIGHT),
     ("/gavah.v1.ChangeService/ListChanges", CERTIFICATE_READERS),
     ("/gavah.v1.ChangeService/WatchChanges", CERTIFICATE_READERS),
+    ("/gavah.v1.DisputeService/AgreeDispute", CONSUMERS_AND_OFFICERS),
+    ("/gavah.v1.DisputeService/ConsentToRuling", CONSUMERS_AND_OFFICERS),
+    ("/gavah.v1.DisputeService/GetDispute", ALL_BUT_MONITORS),
+    ("/gavah.v1.DisputeService/ListDisputeMessages", ALL_BUT_MONITORS),
+    ("/gavah.v1.DisputeService/ListDisputes", ALL_BUT_MONITORS),
+    ("/gavah.v1.DisputeService/OpenDispute", CONSUMERS_AND_OFFICERS),
+    ("/gavah.v1.DisputeService/PostDisputeMessage", CONSUMERS_AND_OFFICERS),
+    ("/gavah.v1.DisputeService/RuleDispute", OFFICERS),
+    ("/gavah.v1.DisputeService/WithdrawDispute", CONSUMERS_AND_OFFICERS),
     ("/gavah.v1.DocumentService/DownloadServiceDocument", ALL_BUT_MONITORS),
     ("/gavah.v1.DocumentService/GetServiceDocument", ALL_BUT_MONITORS),
     ("/gavah.v1.DocumentService/GetServiceGuide", ALL_BUT_MONITORS),
@@ -215,7 +224,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 104 + 4);
+        assert_eq!(listed.len(), 113 + 4);
     }
 
     #[test]
@@ -307,10 +316,13 @@ mod tests {
             "DownloadServiceDocument",
             "GetAgreement",
             "GetAgreementText",
+            "GetDispute",
             "GetServiceCall",
             "GetServiceDocument",
             "GetServiceGuide",
             "ListAgreements",
+            "ListDisputeMessages",
+            "ListDisputes",
             "ListServiceCalls",
             "ListServiceDocuments",
             "ListServices",
@@ -337,6 +349,13 @@ mod tests {
             "ListValidityCodes",
         ];
         let consume = ["RequestAgreement", "TerminateAgreement"];
+        let dispute = [
+            "AgreeDispute",
+            "ConsentToRuling",
+            "OpenDispute",
+            "PostDisputeMessage",
+            "WithdrawDispute",
+        ];
         let inquire = ["InquireEnrollment", "InquireValidityCodes"];
         let files = ["DownloadAttachment", "UploadAttachment"];
         let follow = ["ListChanges", "WatchChanges"];
@@ -401,6 +420,7 @@ mod tests {
             "ResumeIssuance",
             "RetireClientCertificate",
             "RevokeEnrollmentCertificate",
+            "RuleDispute",
             "SuspendAgreement",
             "SuspendEnrollmentCertificate",
             "TerminateAgreement",
@@ -426,6 +446,7 @@ mod tests {
             &change_codes,
             &institution,
             &consume,
+            &dispute,
             &files,
             &follow,
         ];
@@ -440,13 +461,17 @@ mod tests {
                     &pay,
                     &create,
                     &consume,
+                    &dispute,
                     &files,
                     &follow,
                 ],
             ),
             (University, institutions),
             (CentralBody, institutions),
-            (NationalHub, &[&open, &validate, &consume, &inquire]),
+            (
+                NationalHub,
+                &[&open, &validate, &consume, &dispute, &inquire],
+            ),
             (
                 Organization,
                 &[
@@ -459,6 +484,7 @@ mod tests {
                     &oversee,
                     &reports,
                     &administer,
+                    &dispute,
                     &inquire,
                     &files,
                     &follow,

@@ -41,12 +41,13 @@ use crate::tasks::{
 use crate::transport::{Tls, TlsError, accept};
 
 /// Names of the services in `grpc.health.v1`; the empty one is the server.
-const SERVICES: [&str; 18] = [
+const SERVICES: [&str; 19] = [
     "",
     "gavah.v1.AgreementService",
     "gavah.v1.AttachmentService",
     "gavah.v1.AuditService",
     "gavah.v1.ChangeService",
+    "gavah.v1.DisputeService",
     "gavah.v1.DocumentService",
     "gavah.v1.EnrollmentCertificateService",
     "gavah.v1.EnrollmentRecordService",

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, Iterable, QueryResu
 
 use crate::content::instant;
 use crate::entity::audit_chain::{self, Column as Link};
-use crate::entity::{audit_entry, change_event};
+use crate::entity::{audit_entry, change_event, dispute};
 use crate::{Store, StoreError, certificates};
 
 /// Links of the chain looked through for one page at most, so that a reader to whom
@@ -22,8 +22,11 @@ pub enum FeedScope {
     All,
     /// Events of these institutions.
     Institutions(Vec<String>),
-    /// Events of certificates and their applications.
-    Certificates,
+    /// Events of certificates and their applications, and of the disputes of a consumer.
+    Certificates {
+        /// Resource name of the consumer.
+        consumer: String,
+    },
 }
 
 /// A change of a resource.
@@ -114,11 +117,19 @@ impl Store {
             FeedScope::Institutions(codes) => {
                 Condition::all().add(event(Event::InstitutionCode).is_in(codes))
             }
-            FeedScope::Certificates => [certificates::COLLECTION, certificates::APPLICATIONS]
-                .into_iter()
-                .fold(Condition::any(), |any, collection| {
-                    any.add(event(Event::Resource).like(format!("{collection}/%")))
-                }),
+            FeedScope::Certificates { consumer } => {
+                let disputes = Query::select()
+                    .column(dispute::Column::Resource)
+                    .from(dispute::Entity)
+                    .and_where(dispute::Column::Consumer.eq(consumer.as_str()))
+                    .to_owned();
+                [certificates::COLLECTION, certificates::APPLICATIONS]
+                    .into_iter()
+                    .fold(Condition::any(), |any, collection| {
+                        any.add(event(Event::Resource).like(format!("{collection}/%")))
+                    })
+                    .add(event(Event::Resource).in_subquery(disputes))
+            }
         };
         let query = Query::select()
             .columns(

@@ -16,6 +16,7 @@ mod clocks;
 mod codes;
 mod connect;
 mod content;
+mod disputes;
 mod document;
 pub mod entity;
 mod error;
@@ -72,6 +73,10 @@ pub use codes::{
     StoredCodeApplication, StoredRevocation,
 };
 pub use connect::{StoreConfig, StoreLimits};
+pub use disputes::{
+    DisputeFilter, DisputeOutcome, DisputeParties, DisputeStep, NewAction, NewDispute, NewRuling,
+    Stance, StoredAction, StoredDispute, StoredMessage, StoredRuling,
+};
 pub use document::DocumentChange;
 pub use error::StoreError;
 pub use feed::{AuditFilter, ChainedEntry, FeedEvent, FeedPage, FeedScope};

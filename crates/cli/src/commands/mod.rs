@@ -12,6 +12,7 @@ pub(crate) mod certificate;
 pub(crate) mod changes;
 pub(crate) mod check_config;
 pub(crate) mod code;
+pub(crate) mod dispute;
 mod document;
 pub(crate) mod guide;
 pub(crate) mod incident;

@@ -5,7 +5,7 @@ use gavah_domain::{Reason, Violations};
 use gavah_store::{FeedPage, FeedScope, Scope, StoreError};
 use tokio::sync::watch;
 
-use super::{App, scope};
+use super::{App, actor, scope};
 use crate::call::Acting;
 use crate::error::AppError;
 
@@ -73,10 +73,11 @@ pub async fn end(app: &App, call: &Acting) -> Result<i64, AppError> {
 }
 
 /// Events name resources and hold no personal data: the window, through which every
-/// certificate is asked for, may see those of all certificates.
+/// certificate is asked for, may see those of all certificates, and of its own disputes.
 fn visible(call: &Acting) -> Result<FeedScope, AppError> {
     if call.caller.class == CallerClass::SingleWindow {
-        return Ok(FeedScope::Certificates);
+        let consumer = actor(call);
+        return Ok(FeedScope::Certificates { consumer });
     }
     match scope(call, None)? {
         Scope::All => Ok(FeedScope::All),

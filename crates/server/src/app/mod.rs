@@ -31,6 +31,7 @@ pub mod budgets;
 pub mod certificates;
 pub mod code_applications;
 pub mod codes;
+pub mod disputes;
 mod documents;
 pub mod feed;
 pub mod incidents;

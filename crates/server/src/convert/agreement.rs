@@ -380,7 +380,7 @@ fn call_id(name: &str) -> Result<String, Reason> {
     }
 }
 
-fn agreement_id(name: &str) -> Result<String, Reason> {
+pub(super) fn agreement_id(name: &str) -> Result<String, Reason> {
     let id = name.strip_prefix("agreements/").filter(|id| !id.is_empty());
     id.map(str::to_owned).ok_or(Reason::FieldFormat)
 }

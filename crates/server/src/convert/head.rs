@@ -50,6 +50,7 @@ macro_rules! write_requests {
 
 write_requests! {
     AddClientCertificateRequest,
+    AgreeDisputeRequest,
     ApproveAgreementRequest,
     ApproveRevocationRequest,
     BatchImportLegacyCodesRequest,
@@ -59,6 +60,7 @@ write_requests! {
     CancelValidityCodeApplicationRequest,
     CloseServiceCallRequest,
     ConfirmPaymentRequest,
+    ConsentToRulingRequest,
     CorrectEnrollmentCertificateRequest,
     CorrectValidityCodeRequest,
     CreateCallerRequest,
@@ -69,8 +71,10 @@ write_requests! {
     CreateValidityCodeApplicationRequest,
     IssueValidityCodeRequest,
     MoveClockRequest,
+    OpenDisputeRequest,
     OpenServiceCallRequest,
     PauseIssuanceRequest,
+    PostDisputeMessageRequest,
     ProposeRevocationRequest,
     PublishServiceDocumentRequest,
     ReconcilePaymentsRequest,
@@ -89,6 +93,7 @@ write_requests! {
     RetireClientCertificateRequest,
     RevokeEnrollmentCertificateRequest,
     RevokeValidityCodeRequest,
+    RuleDisputeRequest,
     StartPaymentRequest,
     SubmitEnrollmentCertificateApplicationRequest,
     SuspendAgreementRequest,
@@ -100,6 +105,7 @@ write_requests! {
     UpdateExpertRequest,
     UpdateInstitutionRequest,
     UpsertEnrollmentRecordRequest,
+    WithdrawDisputeRequest,
     WithdrawRevocationRequest,
 }
 

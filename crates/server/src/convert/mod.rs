@@ -16,6 +16,7 @@ pub mod certificate;
 pub mod change;
 pub mod code;
 pub mod code_application;
+pub mod dispute;
 pub mod document;
 pub mod enums;
 pub mod feed;

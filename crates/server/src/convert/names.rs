@@ -22,6 +22,8 @@ pub enum Collection {
     EnrollmentCertificates,
     /// `enrollmentCertificateApplications/{uuid}`.
     EnrollmentCertificateApplications,
+    /// `disputes/{uuid}`.
+    Disputes,
     /// `incidents/{uuid}`.
     Incidents,
     /// `issuanceJobs/{uuid}`.
@@ -42,6 +44,7 @@ impl Collection {
             Self::EnrollmentRecords => "enrollmentRecords",
             Self::EnrollmentCertificates => "enrollmentCertificates",
             Self::EnrollmentCertificateApplications => "enrollmentCertificateApplications",
+            Self::Disputes => "disputes",
             Self::Incidents => "incidents",
             Self::IssuanceJobs => "issuanceJobs",
             Self::Payments => "payments",

@@ -148,6 +148,8 @@ macro_rules! list_requests {
 
 list_requests! {
     ListCallersRequest,
+    ListDisputeMessagesRequest,
+    ListDisputesRequest,
     ListEnrollmentCertificateApplicationsRequest,
     ListEnrollmentCertificatesRequest,
     ListExpertsRequest,

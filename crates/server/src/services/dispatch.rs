@@ -8,6 +8,7 @@ use gavah_api::v1::agreement_service_server::AgreementServiceServer;
 use gavah_api::v1::attachment_service_server::AttachmentServiceServer;
 use gavah_api::v1::audit_service_server::AuditServiceServer;
 use gavah_api::v1::change_service_server::ChangeServiceServer;
+use gavah_api::v1::dispute_service_server::DisputeServiceServer;
 use gavah_api::v1::document_service_server::DocumentServiceServer;
 use gavah_api::v1::enrollment_certificate_service_server::EnrollmentCertificateServiceServer;
 use gavah_api::v1::enrollment_record_service_server::EnrollmentRecordServiceServer;
@@ -34,6 +35,7 @@ const AGREEMENTS: &str = AgreementServiceServer::<Services>::NAME;
 const ATTACHMENTS: &str = AttachmentServiceServer::<Services>::NAME;
 const AUDIT: &str = AuditServiceServer::<Services>::NAME;
 const INCIDENTS: &str = IncidentServiceServer::<Services>::NAME;
+const DISPUTES: &str = DisputeServiceServer::<Services>::NAME;
 const DOCUMENTS: &str = DocumentServiceServer::<Services>::NAME;
 const INQUIRIES: &str = InquiryServiceServer::<Services>::NAME;
 const JOBS: &str = IssuanceJobServiceServer::<Services>::NAME;
@@ -60,6 +62,7 @@ struct Targets {
     incidents: IncidentServiceServer<Services>,
     audit: AuditServiceServer<Services>,
     changes: ChangeServiceServer<Services>,
+    disputes: DisputeServiceServer<Services>,
     documents: DocumentServiceServer<Services>,
     jobs: IssuanceJobServiceServer<Services>,
     certificates: EnrollmentCertificateServiceServer<Services>,
@@ -88,6 +91,7 @@ impl Dispatch {
             attachments: server!(AttachmentServiceServer, small),
             incidents: server!(IncidentServiceServer, small),
             audit: server!(AuditServiceServer, small),
+            disputes: server!(DisputeServiceServer, small),
             documents: server!(DocumentServiceServer, small),
             jobs: server!(IssuanceJobServiceServer, small),
             changes: server!(ChangeServiceServer, small),
@@ -127,6 +131,7 @@ impl Service<Request<Body>> for Dispatch {
             CHANGES => targets.changes.clone().call(request),
             INCIDENTS => targets.incidents.clone().call(request),
             ATTACHMENTS => targets.attachments.clone().call(request),
+            DISPUTES => targets.disputes.clone().call(request),
             AGREEMENTS => targets.agreements.clone().call(request),
             INQUIRIES => targets.inquiries.clone().call(request),
             SANDBOX => targets.sandbox.clone().call(request),

@@ -21,6 +21,7 @@ mod certificates;
 mod changes;
 mod codes;
 mod dispatch;
+mod disputes;
 mod documents;
 mod incidents;
 mod inquiries;

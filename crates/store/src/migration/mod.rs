@@ -25,6 +25,7 @@ mod m0014_tariff_versions;
 mod m0015_sandbox_clock;
 mod m0016_service_levels;
 mod m0017_payments;
+mod m0018_disputes;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_sandbox_clock::Migration),
             Box::new(m0016_service_levels::Migration),
             Box::new(m0017_payments::Migration),
+            Box::new(m0018_disputes::Migration),
         ]
     }
 }

@@ -37,6 +37,7 @@ fn reinstate(name: &str) -> pb::ReinstateValidityCodeRequest {
 
 fn revoke(name: &str) -> pb::RevokeValidityCodeRequest {
     pb::RevokeValidityCodeRequest {
+        dispute_action: String::new(),
         request_id: request_id(),
         validate_only: false,
         name: name.to_owned(),

@@ -104,6 +104,7 @@ pub(crate) fn issue(world: &World, institution: &str) -> pb::IssueValidityCodeRe
     pb::IssueValidityCodeRequest {
         request_id: request_id(),
         validate_only: false,
+        dispute_action: String::new(),
         subject: Some(subject()),
         program: Some(program(institution)),
         document_kind: pb::DocumentKind::Degree.into(),
@@ -135,6 +136,7 @@ pub(crate) fn correct(
     pb::CorrectValidityCodeRequest {
         request_id: request_id(),
         validate_only: false,
+        dispute_action: String::new(),
         name: wrong.name.clone(),
         etag: wrong.etag.clone(),
         subject: right.subject,

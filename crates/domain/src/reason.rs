@@ -281,6 +281,10 @@ reasons! {
             en: "month of negotiation is not over",
             fa: "مهلت یک‌ماههٔ مذاکره هنوز به پایان نرسیده است",
             remedy: "Rule at or after the deadline that the answer names, or when both parties have consented to a ruling.";
+        ActionNotOrdered = "ACTION_NOT_ORDERED",
+            en: "ruling does not order this act here and now",
+            fa: "رأی صادرشده این اقدام را در اینجا و اکنون دستور نداده است",
+            remedy: "Read the dispute: name an action of this kind on this target that is not done, after those before it.";
         ClockNotMovable = "CLOCK_NOT_MOVABLE",
             en: "clock can be moved in a sandbox only",
             fa: "جابه‌جا کردن ساعت تنها در محیط آزمایشی ممکن است",

@@ -65,6 +65,13 @@ impl AppError {
     }
 }
 
+/// Why what a call names is not ordered, by a stable name.
+pub fn not_ordered(why: &'static str) -> AppError {
+    Refusal::new(Reason::ActionNotOrdered)
+        .with("why", why)
+        .into()
+}
+
 impl From<Refusal> for AppError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -85,7 +92,10 @@ impl From<Violations> for AppError {
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::NotOrdered(why) => not_ordered(why),
+            error => Self::Store(error),
+        }
     }
 }
 

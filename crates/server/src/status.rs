@@ -178,6 +178,7 @@ fn store_reason(error: &StoreError, trace_id: &str) -> Reason {
         StoreError::Unavailable => return Reason::StoreUnavailable,
         StoreError::Timeout => return Reason::DeadlinePassed,
         StoreError::Conflict => return Reason::ConcurrentUpdate,
+        StoreError::NotOrdered(_) => return Reason::ActionNotOrdered,
         StoreError::CommitUnknown => {
             tracing::warn!(trace_id, "the outcome of a commit is unknown");
             return Reason::StoreUnavailable;

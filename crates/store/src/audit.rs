@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::changes::take_note;
 use crate::claim::claims;
+use crate::disputes::fulfil::{fulfil, fulfils};
 use crate::entity::{audit_chain, audit_entry, audit_pending, change_event};
 
 use crate::rows::{self, Inserts, Rows};
@@ -93,7 +94,17 @@ impl Store {
         claimed: impl IntoIterator<Item = (&'a ActContext, String, &'a str)>,
         acts: impl IntoIterator<Item = (&'a ActContext, Act)>,
     ) -> Result<(), StoreError> {
-        let acts: Vec<_> = acts.into_iter().collect();
+        let mut acts: Vec<_> = acts.into_iter().collect();
+        // What is done under a ruling is marked as done with it, or not done at all.
+        let mut fulfilled = Vec::new();
+        for (context, act) in &acts {
+            let ordered = context.claim.as_ref().and_then(|claim| claim.ordered);
+            if let Some(ordered) = ordered.filter(|_| fulfils(act)) {
+                let done = fulfil(tx, context, ordered, &act.resource).await?;
+                fulfilled.push((*context, done));
+            }
+        }
+        acts.extend(fulfilled);
         take_note(tx, acts.iter().map(|(_, act)| act)).await?;
         let (mut entries, mut events, mut pending) = (Vec::new(), Vec::new(), Vec::new());
         for (context, act) in acts {

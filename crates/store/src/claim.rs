@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::entity::request_claim;
 use crate::rows::{self, Rows};
-use crate::{ActContext, Store, StoreError};
+use crate::{ActContext, Ordered, Store, StoreError};
 
 /// A caller's retry key with what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Claim {
     pub row: Option<u32>,
     /// SHA-256 over the input without request_id and validate_only.
     pub digest: [u8; 32],
+    /// What a ruling ordered, where the act is done under it.
+    pub ordered: Option<Ordered>,
 }
 
 /// What a request_id already stands for.

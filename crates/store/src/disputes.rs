@@ -1,5 +1,6 @@
 //! Disputes: opened, negotiated, and ended by agreement, by a ruling, or by who opened them.
 
+pub(crate) mod fulfil;
 mod rows;
 
 use gavah_domain::dispute::{
@@ -18,6 +19,7 @@ use crate::entity::{dispute, dispute_action, dispute_message};
 use crate::tariffs::sha256;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, PageKey, Store, StoreError};
+pub use fulfil::Ordered;
 use rows::{read_message, read_some, ruling_json, stance_json};
 
 /// Collection of the resource names.

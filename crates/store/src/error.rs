@@ -31,6 +31,9 @@ pub enum StoreError {
         /// Name of the constraint, empty when there is none.
         constraint: String,
     },
+    /// The ruling under which the act is done does not order it now; why, by a stable name.
+    #[error("not ordered: {0}")]
+    NotOrdered(&'static str),
     /// A stored row does not read back: named by table and column only.
     #[error("stored data cannot be read: {0}")]
     Corrupt(&'static str),

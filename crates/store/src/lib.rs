@@ -75,7 +75,7 @@ pub use codes::{
 pub use connect::{StoreConfig, StoreLimits};
 pub use disputes::{
     DisputeFilter, DisputeOutcome, DisputeParties, DisputeStep, NewAction, NewDispute, NewRuling,
-    Stance, StoredAction, StoredDispute, StoredMessage, StoredRuling,
+    Ordered, Stance, StoredAction, StoredDispute, StoredMessage, StoredRuling,
 };
 pub use document::DocumentChange;
 pub use error::StoreError;

@@ -199,6 +199,7 @@ pub fn call(method: &str, now: Timestamp) -> ActContext {
             request_id: id(),
             row: None,
             digest: [1; 32],
+            ordered: None,
         }),
     }
 }

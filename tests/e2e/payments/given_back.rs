@@ -9,6 +9,7 @@ use super::{
     A, FEE, L, P, authority, becomes, confirmed, lines, look, on_both, priced, priced_codes, start,
     start_codes, started, waiting, waiting_code,
 };
+use crate::disputes;
 use crate::harness::soon;
 use crate::messages::{date, national_code, person, request_id, upsert};
 use crate::peer::{Peer, refused};
@@ -37,6 +38,7 @@ pub(crate) fn refund(
     pb::RefundPaymentRequest {
         request_id: request_id(),
         validate_only: false,
+        dispute_action: String::new(),
         name: payment.name.clone(),
         etag: payment.etag.clone(),
         method: method.into(),
@@ -115,7 +117,18 @@ async fn what_is_paid_waits_out_a_pause_and_its_money_comes_back_when_it_is_canc
         Code::FailedPrecondition,
         "STATE_TRANSITION_NOT_ALLOWED",
     );
-    let request = refund(&due, pb::RefundMethod::Gateway, &session(world, &due));
+    // A ruling orders it, and is told when it is done.
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let dispute = disputes::ready(&hub, &officer, "agreements/hub/callers/hub").await;
+    let orders = vec![disputes::order(pb::OrderedAct::Refund, &due.name)];
+    let ruled = officer
+        .rule_dispute(disputes::ruling(&dispute, orders))
+        .await;
+    let actions = ruled.unwrap().dispute.unwrap().ruling.unwrap().actions;
+    let request = pb::RefundPaymentRequest {
+        dispute_action: actions[0].name.clone(),
+        ..refund(&due, pb::RefundMethod::Gateway, &session(world, &due))
+    };
     let trial = pb::RefundPaymentRequest {
         validate_only: true,
         ..request.clone()
@@ -127,6 +140,14 @@ async fn what_is_paid_waits_out_a_pause_and_its_money_comes_back_when_it_is_canc
         (refunded.state(), lines(&refunded)),
         (P::Refunded, vec![L::Refunded])
     );
+    let done = disputes::read(&officer, &dispute.name).await;
+    assert_eq!(done.ruling.unwrap().actions[0].result, due.name);
+    let get = pb::GetPaymentRequest {
+        name: due.name.clone(),
+        ..Default::default()
+    };
+    let told = officer.get_payment(get).await.unwrap().dispute_actions;
+    assert_eq!(told, [actions[0].name.clone()]);
     assert_eq!(refunded.refunds[0].amount.unwrap().amount, FEE);
     assert_eq!(refunded.refunds[0].state(), pb::RefundState::Done);
     assert_eq!(

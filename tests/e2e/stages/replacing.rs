@@ -144,6 +144,7 @@ async fn an_extension_has_a_later_end_and_supersedes_the_certificate(world: &mut
 
 fn correct(wrong: &pb::EnrollmentCertificate) -> pb::CorrectEnrollmentCertificateRequest {
     pb::CorrectEnrollmentCertificateRequest {
+        dispute_action: String::new(),
         request_id: request_id(),
         validate_only: false,
         name: wrong.name.clone(),

@@ -55,6 +55,14 @@ pub(crate) struct RevokeArgs {
         hide_default_value = true
     )]
     legal_basis: String,
+    /// What a ruling orders so: disputes/{uuid}/actions/{n}
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    dispute_action: String,
     /// Only if the document is still as it was read: its etag
     #[arg(
         long,
@@ -77,6 +85,7 @@ impl RevokeArgs {
             "name": resource(collection, &self.name),
             "reason": self.reason,
             "legal_basis": self.legal_basis,
+            "dispute_action": self.dispute_action,
             "etag": self.etag,
         })
     }

@@ -113,6 +113,7 @@ impl Student {
         pb::IssueValidityCodeRequest {
             request_id: request_id(),
             validate_only: false,
+            dispute_action: String::new(),
             subject: Some(self.subject()),
             program: Some(self.program(institution)),
             document_kind: pb::DocumentKind::Degree.into(),

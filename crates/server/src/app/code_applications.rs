@@ -557,6 +557,7 @@ const BY_SERVICE: Head = Head {
     request_id: Uuid::nil(),
     validate_only: false,
     digest: [0; 32],
+    ordered: None,
 };
 
 /// The codes that proved a level when the application was handed in, and still do.

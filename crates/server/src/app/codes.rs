@@ -1,6 +1,7 @@
 //! Validity codes: issue in one call, read, list, suspend, reinstate, revoke.
 
 use gavah_domain::caller::CallerClass;
+use gavah_domain::dispute::OrderedAct;
 use gavah_domain::document::DocumentState;
 use gavah_domain::institution::Institution;
 use gavah_domain::program::DegreeLevel;
@@ -16,6 +17,7 @@ use gavah_store::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::disputes::{ordered, reissue_ordered};
 use super::documents::{change_of, check_change, settle};
 use super::validate::document_of_code;
 use super::{App, actor, context, earlier, free, may_read, owned, owns, scope, terms};
@@ -153,6 +155,15 @@ async fn prepare_correction(
             .with("allowed", "")
             .into());
     }
+    let name = Collection::ValidityCodes.name(input.id);
+    ordered(
+        app,
+        call,
+        &input.right.head,
+        OrderedAct::Correct,
+        Some(name),
+    )
+    .await?;
     let paid = Some(wrong.content.quote.clone());
     let right = prepare(app, call, &input.right, institution, paid, now).await?;
     Ok((wrong, right))
@@ -176,6 +187,7 @@ async fn prepare(
         institution,
         now,
     )?;
+    // A correction is neither promised nor ordered as what is asked for anew.
     let asked = paid.is_none();
     let quote = match paid {
         Some(quote) => quote,
@@ -185,6 +197,10 @@ async fn prepare(
         }
     };
     let facts = &input.facts;
+    if asked {
+        let person = &facts.subject.person_id;
+        reissue_ordered(app, call, &input.head, Collection::ValidityCodes, person).await?;
+    }
     enabled(terms.call, facts.document.kind)?;
     if !terms.workflow.takes_attestations() {
         return Err(Reason::ReviewRequired.into());
@@ -433,6 +449,8 @@ pub async fn change(
     if !organization && !owns(call, &stored.content.program.institution) {
         return Err(Reason::ResourceNotFound.into());
     }
+    let name = Collection::ValidityCodes.name(input.id);
+    ordered(app, call, &input.head, OrderedAct::Revoke, Some(name)).await?;
     if input.head.validate_only {
         check_change(&input, stored.state, stored.version)?;
         return Ok(None);

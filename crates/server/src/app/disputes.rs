@@ -1,10 +1,11 @@
 //! Disputes between consumers and the provider.
 
 use gavah_domain::caller::CallerClass;
-use gavah_domain::dispute::{DisputeState, Party};
-use gavah_domain::{JalaliDate, Reason};
+use gavah_domain::dispute::{DisputeState, OrderedAct, Party};
+use gavah_domain::{JalaliDate, PersonId, Reason};
 use gavah_store::{
-    DisputeFilter, DisputeOutcome, DisputeParties, NewDispute, StoredDispute, StoredMessage,
+    DisputeFilter, DisputeOutcome, DisputeParties, NewDispute, Ordered, StoredAction,
+    StoredDispute, StoredMessage,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,12 +13,13 @@ use uuid::Uuid;
 use super::certificates::read::{get_application, get_certificate};
 use super::{App, actor, agreements, code_applications, codes, context, earlier};
 use crate::call::Acting;
+use crate::convert::Head;
 use crate::convert::certificate::GetInput;
 use crate::convert::dispute::{
     ListInput, ListMessagesInput, MessageInput, OpenInput, StepInput, Subject, Target,
 };
 use crate::convert::names::{self, Collection};
-use crate::error::{AppError, Refusal};
+use crate::error::{AppError, Refusal, not_ordered};
 
 /// Opens a dispute; `None` when only checking.
 ///
@@ -222,6 +224,91 @@ pub async fn messages(
     let store = app.store_for(call);
     let listed = store.dispute_messages(input.id, after, input.page.probe());
     Ok(listed.await?)
+}
+
+/// Whether what the call names is ordered to be done by `act`, to `target` where the call names one; the action's target.
+/// What a ruling orders never changes: only whether it is done is for the transaction to see.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND, ACTION_NOT_ORDERED; [`AppError::Store`].
+pub(super) async fn ordered(
+    app: &App,
+    call: &Acting,
+    head: &Head,
+    act: OrderedAct,
+    target: Option<String>,
+) -> Result<Option<String>, AppError> {
+    let Some(named) = head.ordered else {
+        return Ok(None);
+    };
+    let dispute = find(app, call, named.dispute).await?;
+    let actions = dispute.ruling.map(|ruling| ruling.actions);
+    let actions = actions.unwrap_or_default();
+    let mut own = actions
+        .iter()
+        .filter(|action| action.number == named.number);
+    let own = own.next().ok_or(Reason::ResourceNotFound)?;
+    if own.act != act {
+        return Err(not_ordered("OTHER_ACT"));
+    }
+    if target.is_some_and(|target| target != own.target) {
+        return Err(not_ordered("OTHER_TARGET"));
+    }
+    if head.validate_only {
+        let done = |action: &StoredAction| action.done_time.is_some();
+        if done(own) {
+            return Err(not_ordered("DONE"));
+        }
+        let mut before = actions.iter().filter(|action| action.number < own.number);
+        if !before.all(done) {
+            return Err(not_ordered("EARLIER_NOT_DONE"));
+        }
+    }
+    Ok(Some(own.target.clone()))
+}
+
+/// Whether what is to be issued anew is of the person whom the document is about in place of which it is ordered.
+///
+/// # Errors
+///
+/// As [`ordered`].
+pub(super) async fn reissue_ordered(
+    app: &App,
+    call: &Acting,
+    head: &Head,
+    collection: Collection,
+    person: &PersonId,
+) -> Result<(), AppError> {
+    let Some(target) = ordered(app, call, head, OrderedAct::Reissue, None).await? else {
+        return Ok(());
+    };
+    let id = collection
+        .parse(&target)
+        .map_err(|_| not_ordered("OTHER_TARGET"))?;
+    let store = app.store_for(call);
+    let of = match collection {
+        Collection::ValidityCodes => store.code(id).await?.map(|it| it.content.subject.person_id),
+        _ => {
+            let stored = store.certificate(id).await?;
+            stored.map(|it| it.content.subject.person_id)
+        }
+    };
+    match of.as_ref() == Some(person) {
+        true => Ok(()),
+        false => Err(not_ordered("OTHER_TARGET")),
+    }
+}
+
+/// Names of what rulings ordered on a resource, or what it came of, as far as the caller may see them.
+///
+/// # Errors
+///
+/// [`AppError::Store`].
+pub async fn touching(app: &App, call: &Acting, resource: &str) -> Result<Vec<String>, AppError> {
+    let store = app.store_for(call);
+    let found = store.actions_on(&parties(call), resource).await?;
+    Ok(found.into_iter().map(Ordered::name).collect())
 }
 
 /// The side on which the caller stands.

@@ -319,6 +319,7 @@ pub fn leaves_open(error: &AppError) -> bool {
             StoreError::Conflict
             | StoreError::Constraint(_)
             | StoreError::Database { .. }
+            | StoreError::NotOrdered(_)
             | StoreError::Corrupt(_)
             | StoreError::Schema(_)
             | StoreError::Config(_) => false,

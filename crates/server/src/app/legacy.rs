@@ -27,6 +27,7 @@ pub async fn import(
             request_id: input.request_id,
             validate_only: input.validate_only,
             digest: row.digest,
+            ordered: None,
         };
         async move {
             let code = row.code?;

@@ -142,6 +142,7 @@ fn context(call: &Acting, head: &Head, row: Option<u32>, now: Timestamp) -> ActC
             request_id: head.request_id,
             row,
             digest: head.digest,
+            ordered: head.ordered,
         }),
     }
 }

@@ -44,6 +44,7 @@ pub async fn batch_upsert(
             request_id: input.request_id,
             validate_only: input.validate_only,
             digest: parsed.digest,
+            ordered: None,
         };
         let checked = parsed.record.and_then(|record| {
             owned(call, &record.program.institution)?;

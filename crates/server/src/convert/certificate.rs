@@ -105,6 +105,10 @@ pub fn create_application(
 ) -> Result<CreateApplicationInput, AppError> {
     let (annotated, head) = open(&mut request);
     let mut found = Violations::default();
+    // What is ordered is done when it is handed in.
+    if request.draft && !request.dispute_action.is_empty() {
+        found.push("dispute_action", Reason::FieldFormat);
+    }
     let request_type = found.take("type", from_pb(request.r#type).ok_or(Reason::FieldRequired));
     let window_reference = parse_external_ref(&request.window_reference);
     let window_reference = found.take("window_reference", not_empty(window_reference));

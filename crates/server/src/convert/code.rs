@@ -174,6 +174,8 @@ pub fn correct_code(
         double_major_declared: request.double_major_declared,
         external_ref: request.external_ref,
         attestation: request.attestation,
+        // It is in the head.
+        dispute_action: String::new(),
     };
     let right = issue(annotated, head, &right, known)?;
     Ok(CorrectCodeInput {
@@ -218,11 +220,13 @@ pub fn run_row(
         double_major_declared: row.double_major_declared,
         external_ref: row.external_ref,
         attestation: row.attestation,
+        dispute_action: String::new(),
     };
     let head = Head {
         request_id,
         validate_only: false,
         digest: digest_of(pb::IssueValidityCodeRequest::NAME, &request),
+        ordered: None,
     };
     match issue(annotated, Some(head), &request, known) {
         Ok(input) => Ok(IssueCodeInput {

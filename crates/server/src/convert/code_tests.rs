@@ -12,6 +12,7 @@ fn request() -> pb::IssueValidityCodeRequest {
     pb::IssueValidityCodeRequest {
         request_id: ID.to_owned(),
         validate_only: false,
+        dispute_action: String::new(),
         subject: Some(fixtures::subject()),
         program: Some(fixtures::program()),
         document_kind: pb::DocumentKind::Degree.into(),
@@ -56,6 +57,7 @@ fn every_wrong_field_of_a_request_for_a_code_is_told_at_once() {
     let broken = pb::IssueValidityCodeRequest {
         request_id: "1".to_owned(),
         validate_only: true,
+        dispute_action: String::new(),
         subject: Some(subject),
         program: Some(program),
         document_kind: 77,

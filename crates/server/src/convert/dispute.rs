@@ -447,6 +447,9 @@ fn ruling_to_pb(id: Uuid, ruling: &StoredRuling) -> pb::Ruling {
         act: to_pb(action.act),
         target: action.target.clone(),
         note: action.note.clone(),
+        result: action.result.clone(),
+        done_by: action.done_by.clone(),
+        done_time: action.done_time.map(instant_to_pb),
     };
     pb::Ruling {
         outcome: to_pb(ruling.outcome),

@@ -55,6 +55,7 @@ impl StartInput {
             request_id: self.request_id,
             validate_only: false,
             digest: sha256,
+            ordered: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use gavah_api::{Validate, v1 as pb};
 use gavah_domain::{Reason, Violations};
+use gavah_store::Ordered;
 use prost::Message;
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ pub struct Head {
     /// SHA-256 over the request's full name and its encoding without
     /// request_id and validate_only.
     pub digest: [u8; 32],
+    /// What a ruling ordered, where the request is made under it.
+    pub ordered: Option<Ordered>,
 }
 
 /// A request that changes something.
@@ -28,10 +31,15 @@ pub trait WriteRequest: Message + Validate {
 
     /// Takes request_id and validate_only out of the request.
     fn take_head(&mut self) -> (String, bool);
+
+    /// Resource name of the ordered action under which it is made; empty without one.
+    fn dispute_action(&self) -> &str {
+        ""
+    }
 }
 
 macro_rules! write_requests {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident $(($ordered:ident))?),+ $(,)?) => {
         $(
             impl WriteRequest for pb::$name {
                 const NAME: &'static str = concat!("gavah.v1.", stringify!($name));
@@ -40,6 +48,10 @@ macro_rules! write_requests {
                     let only = std::mem::take(&mut self.validate_only);
                     (std::mem::take(&mut self.request_id), only)
                 }
+
+                $(fn dispute_action(&self) -> &str {
+                    &self.$ordered
+                })?
             }
         )+
 
@@ -61,15 +73,15 @@ write_requests! {
     CloseServiceCallRequest,
     ConfirmPaymentRequest,
     ConsentToRulingRequest,
-    CorrectEnrollmentCertificateRequest,
-    CorrectValidityCodeRequest,
+    CorrectEnrollmentCertificateRequest(dispute_action),
+    CorrectValidityCodeRequest(dispute_action),
     CreateCallerRequest,
-    CreateEnrollmentCertificateApplicationRequest,
+    CreateEnrollmentCertificateApplicationRequest(dispute_action),
     CreateExpertRequest,
     CreateInstitutionRequest,
     CreateServiceCallRequest,
     CreateValidityCodeApplicationRequest,
-    IssueValidityCodeRequest,
+    IssueValidityCodeRequest(dispute_action),
     MoveClockRequest,
     OpenDisputeRequest,
     OpenServiceCallRequest,
@@ -82,7 +94,7 @@ write_requests! {
     RecordExpertDecisionRequest,
     RecordOrganizationDecisionRequest,
     RecordUniversityDecisionRequest,
-    RefundPaymentRequest,
+    RefundPaymentRequest(dispute_action),
     ReinstateAgreementRequest,
     ReinstateEnrollmentCertificateRequest,
     ReinstateValidityCodeRequest,
@@ -91,8 +103,8 @@ write_requests! {
     ResubmitValidityCodeApplicationRequest,
     ResumeIssuanceRequest,
     RetireClientCertificateRequest,
-    RevokeEnrollmentCertificateRequest,
-    RevokeValidityCodeRequest,
+    RevokeEnrollmentCertificateRequest(dispute_action),
+    RevokeValidityCodeRequest(dispute_action),
     RuleDisputeRequest,
     StartPaymentRequest,
     SubmitEnrollmentCertificateApplicationRequest,
@@ -134,10 +146,15 @@ pub(super) fn open<R: WriteRequest>(request: &mut R) -> (Violations, Option<Head
         };
         found.push(violation.field, reason);
     }
+    let ordered = match request.dispute_action() {
+        "" => None,
+        name => found.take("dispute_action", names::parse_action(name)),
+    };
     let head = names::uuid(&request_id).ok().map(|request_id| Head {
         request_id,
         validate_only,
         digest: digest_of(R::NAME, request),
+        ordered,
     });
     (found, head)
 }

@@ -111,6 +111,7 @@ impl Submission {
             request_id,
             validate_only: false,
             digest,
+            ordered: None,
         })
     }
 }

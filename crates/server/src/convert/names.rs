@@ -7,6 +7,7 @@ use gavah_domain::attachment::FileDigest;
 use gavah_domain::caller::{CallerId, ExpertCode};
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::program::StudentNumber;
+use gavah_store::Ordered;
 use uuid::Uuid;
 
 /// Collections whose resources are named by a UUID.
@@ -180,6 +181,27 @@ pub fn parse_expert(name: &str) -> Result<(InstitutionCode, ExpertCode), Reason>
             part(InstitutionCode::parse(code))?,
             part(ExpertCode::parse(expert))?,
         )),
+        _ => Err(Reason::FieldFormat),
+    }
+}
+
+/// The action in `disputes/{uuid}/actions/{n}`.
+///
+/// # Errors
+///
+/// [`Reason::FieldFormat`].
+pub fn parse_action(name: &str) -> Result<Ordered, Reason> {
+    match name.split('/').collect::<Vec<_>>()[..] {
+        ["disputes", dispute, "actions", number] => {
+            let action = Ordered {
+                dispute: uuid(dispute)?,
+                number: number.parse().map_err(|_| Reason::FieldFormat)?,
+            };
+            match action.number >= 1 && action.number.to_string() == number {
+                true => Ok(action),
+                false => Err(Reason::FieldFormat),
+            }
+        }
         _ => Err(Reason::FieldFormat),
     }
 }

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Services, reply, split};
 use crate::app::certificates::{self, Issued};
+use crate::app::disputes;
 use crate::convert::{application, certificate, change};
 
 fn told(done: Option<&Issued>) -> Option<pb::EnrollmentCertificateApplication> {
@@ -145,8 +146,11 @@ impl EnrollmentCertificateService for Services {
         let act = async {
             let input = certificate::get_application(&message, call.caller.class)?;
             let stored = certificates::read::get_application(&self.app, &call, &input).await?;
-            let application = Some(certificate::application_to_pb(&stored));
-            Ok(pb::GetEnrollmentCertificateApplicationResponse { application })
+            let told = certificate::application_to_pb(&stored);
+            Ok(pb::GetEnrollmentCertificateApplicationResponse {
+                dispute_actions: disputes::touching(&self.app, &call, &told.name).await?,
+                application: Some(told),
+            })
         };
         let result = act.await;
         reply(&call, result)
@@ -180,9 +184,10 @@ impl EnrollmentCertificateService for Services {
         let act = async {
             let input = certificate::get_certificate(&message, call.caller.class)?;
             let stored = certificates::read::get_certificate(&self.app, &call, &input).await?;
-            let enrollment_certificate = Some(certificate::certificate_to_pb(&stored));
+            let told = certificate::certificate_to_pb(&stored);
             Ok(pb::GetEnrollmentCertificateResponse {
-                enrollment_certificate,
+                dispute_actions: disputes::touching(&self.app, &call, &told.name).await?,
+                enrollment_certificate: Some(told),
             })
         };
         let result = act.await;

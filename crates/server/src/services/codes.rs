@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::run::Run;
 use super::{Services, reply, split};
 use crate::app::code_applications::{self, Decided};
-use crate::app::{codes, legacy};
+use crate::app::{codes, disputes, legacy};
 use crate::convert::names::Collection;
 use crate::convert::{change, code, code_application, legacy as convert_legacy};
 use crate::status::row_status;
@@ -211,8 +211,11 @@ impl ValidityCodeService for Services {
         let (call, message) = split(request)?;
         let act = async {
             let stored = codes::get(&self.app, &call, code::get_code(&message)?).await?;
-            let validity_code = Some(code::code_to_pb(&stored));
-            Ok(pb::GetValidityCodeResponse { validity_code })
+            let told = code::code_to_pb(&stored);
+            Ok(pb::GetValidityCodeResponse {
+                dispute_actions: disputes::touching(&self.app, &call, &told.name).await?,
+                validity_code: Some(told),
+            })
         };
         let result = act.await;
         reply(&call, result)

@@ -6,7 +6,8 @@ use gavah_store::StoredPayment;
 use tonic::{Request, Response, Status};
 
 use super::{Services, reply, split};
-use crate::app::payments as app;
+use crate::app::{disputes, payments as app};
+use crate::convert::names::Collection;
 use crate::convert::payment;
 use crate::error::AppError;
 
@@ -60,8 +61,11 @@ impl PaymentService for Services {
         let act = async {
             let input = payment::get(&message, call.caller.class)?;
             let stored = app::get(&self.app, &call, input.id, input.claim.as_ref()).await?;
-            let payment = self.payment_to_pb(Some(&stored))?;
-            Ok(pb::GetPaymentResponse { payment })
+            let name = Collection::Payments.name(stored.id);
+            Ok(pb::GetPaymentResponse {
+                dispute_actions: disputes::touching(&self.app, &call, &name).await?,
+                payment: self.payment_to_pb(Some(&stored))?,
+            })
         };
         let result = act.await;
         reply(&call, result)

@@ -109,6 +109,7 @@ pub(super) async fn revoke(callers: &Callers, code: &Code, tell: Tell<'_>) -> Re
         reason: pb::RevocationReason::IssuedInError.into(),
         legal_basis: String::new(),
         etag: String::new(),
+        dispute_action: String::new(),
     };
     let called = callers
         .organization

@@ -96,6 +96,7 @@ pub(super) fn issue_request(
     Ok(pb::IssueValidityCodeRequest {
         request_id: request_id()?,
         validate_only: false,
+        dispute_action: String::new(),
         subject: Some(person.subject()),
         program: Some(program(person, institution, level)),
         document_kind: pb::DocumentKind::TemporaryCertificate.into(),

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use gavah_domain::Reason;
+use gavah_domain::dispute::OrderedAct;
 use gavah_domain::service::ServiceKind;
 use gavah_store::ApplicationContent;
 
 use super::issue::{For, Issued, issue, stands_for};
 use super::prepare::{Ground, Prepared, Voucher, prepare, replaceable};
 use super::to_the_end;
+use crate::app::disputes::ordered;
 use crate::app::{App, context, earlier, not_paused};
 use crate::call::Acting;
 use crate::convert::application::CorrectInput;
+use crate::convert::names::Collection;
 use crate::error::AppError;
 
 /// Corrects a certificate; `None` when only checking. The work goes on to its end when
@@ -65,6 +68,8 @@ async fn prepared(
     if input.etag.is_some_and(|etag| etag != wrong.version) {
         return Err(Reason::EtagMismatch.into());
     }
+    let name = Collection::EnrollmentCertificates.name(input.id);
+    ordered(app, call, &input.head, OrderedAct::Correct, Some(name)).await?;
     replaceable(&wrong, true, now)?;
     let institution = wrong.content.program.institution.as_str();
     let institution = call.snapshot.institution(institution);

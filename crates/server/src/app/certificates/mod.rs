@@ -19,9 +19,11 @@ use tracing::Instrument;
 
 use super::attachments::{complete, may_attach};
 use super::service_levels::due_time;
+use super::disputes::reissue_ordered;
 use super::{App, Terms, context, earlier, free, terms};
 use crate::call::Acting;
 use crate::convert::certificate::CreateApplicationInput;
+use crate::convert::names::Collection;
 use crate::error::AppError;
 use issue::{For, issue, stands_for};
 use prepare::{Ground, Prepared, Voucher, open_key, prepare, source};
@@ -146,6 +148,9 @@ async fn begin(
         agreement: String::new(),
         due_time: None,
     };
+    let person = &input.subject.person_id;
+    let collection = Collection::EnrollmentCertificates;
+    reissue_ordered(app, call, &input.head, collection, person).await?;
     let Terms {
         call: open,
         workflow,

@@ -2,16 +2,19 @@
 
 use gavah_domain::caller::CallerClass;
 use gavah_domain::certificate::ApplicationState;
+use gavah_domain::dispute::OrderedAct;
 use gavah_domain::document::DocumentState;
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::{PersonId, Reason};
 use gavah_store::{CertificateFilter, Scope, StoredApplication, StoredCertificate};
 
+use crate::app::disputes::ordered;
 use crate::app::documents::{change_of, check_change, settle};
 use crate::app::{App, actor, context, may_read, scope};
 use crate::call::Acting;
 use crate::convert::certificate::{GetInput, ListInput};
 use crate::convert::change::ChangeInput;
+use crate::convert::names::Collection;
 use crate::error::AppError;
 
 /// Whether the caller may see a document of this person and institution: the
@@ -167,6 +170,8 @@ pub async fn change(
         },
     )
     .await?;
+    let name = Collection::EnrollmentCertificates.name(input.id);
+    ordered(app, call, &input.head, OrderedAct::Revoke, Some(name)).await?;
     if input.head.validate_only {
         check_change(&input, stored.state, stored.version)?;
         return Ok(None);

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use gavah_domain::dispute::OrderedAct;
 use gavah_domain::payment::{LineState, RefundMethod, RefundState};
 use gavah_domain::{Money, Reason};
 use gavah_gateway::{Failure, Refund};
 use gavah_store::{NewRefund, RefundEnd, RefundOutcome, StoredPayment};
 
 use super::{by_service, find, named, outcome, refused, to_the_end, unavailable, word};
+use crate::app::disputes::ordered;
 use crate::app::{App, context, earlier};
 use crate::call::Acting;
+use crate::convert::names::Collection;
 use crate::convert::payment::RefundInput;
 use crate::error::{AppError, Refusal};
 
@@ -39,6 +42,8 @@ async fn pay_back(
         let stored = app.store_for(call).payment(input.id).await?;
         let stored = stored.ok_or(Reason::ResourceNotFound)?;
         check(app, &input, &stored)?;
+        let name = Collection::Payments.name(input.id);
+        ordered(app, call, &input.head, OrderedAct::Refund, Some(name)).await?;
         Ok(stored)
     };
     let stored = match checked.await {

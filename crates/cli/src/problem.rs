@@ -210,7 +210,7 @@ fn of_connection(error: &ClientError) -> Exit {
 
 fn of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::Schema(_) | StoreError::Config(_) => Exit::Usage,
+        StoreError::Schema(_) | StoreError::Config(_) | StoreError::NotOrdered(_) => Exit::Usage,
         StoreError::Unavailable
         | StoreError::Timeout
         | StoreError::CommitUnknown

@@ -13,6 +13,7 @@ use gavah_devpki::{Authority, Validity, write};
 use gavah_domain::caller::{Caller, CallerClass, CallerId, CallerState};
 use gavah_domain::institution::InstitutionType;
 use gavah_domain::validity::DocumentKind;
+use gavah_domain::working_calendar::{CalendarRow, CalendarYear};
 use gavah_domain::{Clock, JalaliDate, SystemClock, SystemEntropy};
 use gavah_evidence::{SubjectHasher, generate_key_file};
 use gavah_server::config::Config;
@@ -257,6 +258,12 @@ impl World {
             .load_seed(&context, &seed(JalaliDate::of(self.now), university_review))
             .await
             .into_diagnostic()?;
+        let year = JalaliDate::of(self.now).year();
+        let calendars: Vec<_> = (year - 1..=year + 1).filter_map(calendar).collect();
+        store
+            .publish_calendar(&context, &calendars, false)
+            .await
+            .into_diagnostic()?;
         let first = NewCaller {
             caller: Caller {
                 id: CallerId::parse(ORGANIZATION).map_err(|reason| miette!("{reason}"))?,
@@ -372,12 +379,17 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
                 kinds,
                 "validity-code-v1",
             ),
-            call(
-                "demo-enrollment-certificate",
-                "ENROLLMENT_CERTIFICATE",
-                Vec::new(),
-                "enrollment-certificate-v1",
-            ),
+            CallSeed {
+                sla_targets: ["ISSUE_FROM_RECORD", "CONFIRM_EXISTING", "DUPLICATE"]
+                    .map(|kind| (kind.to_owned(), 35))
+                    .into(),
+                ..call(
+                    "demo-enrollment-certificate",
+                    "ENROLLMENT_CERTIFICATE",
+                    Vec::new(),
+                    "enrollment-certificate-v1",
+                )
+            },
         ],
         agreement: vec![
             // Bounds that nobody reaches: what counting costs is part of what is shown.
@@ -439,6 +451,24 @@ fn seed(today: JalaliDate, university_review: bool) -> Seed {
             }],
         }],
     }
+}
+
+/// A made-up working calendar: seven hours a day, without Thursdays and Fridays and without holidays.
+fn calendar(year: i32) -> Option<CalendarYear> {
+    let (first, last) = (
+        JalaliDate::new(year, 1, 1).ok()?,
+        JalaliDate::new(year + 1, 1, 1).ok()?.plus_days(-1),
+    );
+    let row = |kind, weekday, opens, closes| {
+        let (first, last) = (first.to_string(), last.to_string());
+        CalendarRow::parse([kind, &first, &last, weekday, opens, closes, "نمایشی"]).ok()
+    };
+    let rows = vec![
+        row("HOURS", "", "07:30", "14:30")?,
+        row("WEEKEND", "THURSDAY", "", "")?,
+        row("WEEKEND", "FRIDAY", "", "")?,
+    ];
+    CalendarYear::new(year, rows).ok()
 }
 
 /// The three terms of the academic year before `year`, back to back, so that

@@ -83,6 +83,7 @@ fn the_demos_story_as_json_has_every_answer_it_promises() {
         "EnrollmentCertificateService/UpdateEnrollmentCertificateApplication",
         "EnrollmentCertificateService/SubmitEnrollmentCertificateApplication",
         "PaymentService/StartPayment",
+        "SlaService/GetSlaReport",
         "PaymentService/ConfirmPayment",
         "ValidationService/ValidateCode",
         "ValidityCodeService/StreamIssueValidityCodes",

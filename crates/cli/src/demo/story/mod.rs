@@ -5,6 +5,7 @@ mod agreements;
 mod ask;
 mod class;
 mod issue;
+mod levels;
 mod pay;
 mod register;
 mod review;
@@ -19,6 +20,7 @@ use self::agreements::under_agreements;
 use self::ask::{doubtful_codes, refusals, revoke, validate};
 use self::class::{issue_class, watch};
 use self::issue::{issue_certificate, issue_codes, push_records, quote};
+use self::levels::report;
 use self::pay::pay;
 use self::register::register;
 use self::review::reviewed;
@@ -118,6 +120,7 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
         pay(&callers, student, &certificate, tell).await?;
     }
     reviewed(&callers, students, tell).await?;
+    report(&callers, tell).await?;
     doubtful_codes(&callers.hub, &first.code, tell).await?;
     revoke(&callers, &second, tell).await?;
     refusals(&callers, students, tell).await?;

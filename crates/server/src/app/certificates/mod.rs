@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use tracing::Instrument;
 
 use super::attachments::{complete, may_attach};
-use super::service_levels::due_time;
 use super::disputes::reissue_ordered;
+use super::service_levels::due_time;
 use super::{App, Terms, context, earlier, free, terms};
 use crate::call::Acting;
 use crate::convert::certificate::CreateApplicationInput;

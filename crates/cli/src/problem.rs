@@ -215,9 +215,10 @@ fn of_store(error: &StoreError) -> Exit {
         | StoreError::Timeout
         | StoreError::CommitUnknown
         | StoreError::Conflict => Exit::Unavailable,
-        StoreError::Constraint(_) | StoreError::Database { .. } | StoreError::Corrupt(_) => {
-            Exit::Internal
-        }
+        StoreError::Constraint(_)
+        | StoreError::Database { .. }
+        | StoreError::NotOrdered(_)
+        | StoreError::Corrupt(_) => Exit::Internal,
     }
 }
 

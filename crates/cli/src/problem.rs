@@ -210,14 +210,15 @@ fn of_connection(error: &ClientError) -> Exit {
 
 fn of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::Schema(_) | StoreError::Config(_) | StoreError::NotOrdered(_) => Exit::Usage,
+        StoreError::Schema(_) | StoreError::Config(_) => Exit::Usage,
         StoreError::Unavailable
         | StoreError::Timeout
         | StoreError::CommitUnknown
         | StoreError::Conflict => Exit::Unavailable,
-        StoreError::Constraint(_) | StoreError::Database { .. } | StoreError::Corrupt(_) => {
-            Exit::Internal
-        }
+        StoreError::Constraint(_)
+        | StoreError::Database { .. }
+        | StoreError::NotOrdered(_)
+        | StoreError::Corrupt(_) => Exit::Internal,
     }
 }
 

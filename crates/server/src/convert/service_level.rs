@@ -97,7 +97,7 @@ pub fn row_to_pb(row: &ReportRow) -> pb::SlaReportRow {
             "" => String::new(),
             id => agreement_name(id),
         },
-        month: (row.month != 0).then(|| pb::JalaliMonth {
+        month: (row.month != 0).then_some(pb::JalaliMonth {
             year: row.month / 100,
             month: row.month % 100,
         }),

@@ -55,7 +55,10 @@ async fn demo(args: &DemoArgs, output: Output) -> Result<()> {
         .unwrap_or_else(|| temporary.path().to_owned());
     let world = World::create(&dir, &Database::Sqlite, true).await?;
     let (_gateway, section) = gateway::start(&world).await?;
-    world.write_config(CONFIG, &section)?;
+    world.write_config(
+        CONFIG,
+        &format!("{section}\n[sandbox]\nmovable_clock = true\n"),
+    )?;
     let server = Server::bind(world.config()?, Surroundings::default())
         .await
         .into_diagnostic()?;

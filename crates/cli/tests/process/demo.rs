@@ -65,6 +65,7 @@ fn the_demos_story_as_json_has_every_answer_it_promises() {
         "INSTITUTION_TYPE_NOT_ELIGIBLE",
         "PRIOR_QUALIFICATION_MISSING",
         "METHOD_NOT_ALLOWED_FOR_CLASS",
+        "NEGOTIATION_PERIOD_NOT_OVER",
     ] {
         assert!(reasons.contains(reason), "{reason} is not in {reasons:?}");
     }
@@ -84,6 +85,9 @@ fn the_demos_story_as_json_has_every_answer_it_promises() {
         "EnrollmentCertificateService/SubmitEnrollmentCertificateApplication",
         "PaymentService/StartPayment",
         "SlaService/GetSlaReport",
+        "DisputeService/OpenDispute",
+        "SandboxService/MoveClock",
+        "DisputeService/RuleDispute",
         "PaymentService/ConfirmPayment",
         "ValidationService/ValidateCode",
         "ValidityCodeService/StreamIssueValidityCodes",

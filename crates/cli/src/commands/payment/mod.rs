@@ -125,6 +125,14 @@ pub(crate) struct RefundArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// The ruling's action that orders it: disputes/{uuid}/actions/{n}
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    dispute_action: String,
     #[command(flatten)]
     officer: Officer,
     #[command(flatten)]
@@ -253,6 +261,7 @@ async fn refund(args: &RefundArgs, output: Output) -> Result<Exit, Problem> {
         "reference": args.reference,
         "also": args.also,
         "reason": args.reason,
+        "dispute_action": args.dispute_action,
         "officer": args.officer.json(),
     });
     let request = pb::RefundPaymentRequest {

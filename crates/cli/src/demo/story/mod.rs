@@ -4,6 +4,7 @@
 mod agreements;
 mod ask;
 mod class;
+mod dispute;
 mod issue;
 mod levels;
 mod pay;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value};
 use self::agreements::under_agreements;
 use self::ask::{doubtful_codes, refusals, revoke, validate};
 use self::class::{issue_class, watch};
+use self::dispute::disputed;
 use self::issue::{issue_certificate, issue_codes, push_records, quote};
 use self::levels::report;
 use self::pay::pay;
@@ -126,6 +128,10 @@ pub(crate) async fn play(world: &World, port: u16, tell: Tell<'_>) -> Result<Tol
     refusals(&callers, students, tell).await?;
     issue_class(&callers.university, class, tell).await?;
     watch(&callers.university, class.len() + 2, tell).await?;
+    // Last: from here on the service goes by a later time.
+    if let Some(student) = students.get(1) {
+        disputed(&callers, student, &second.name, tell).await?;
+    }
     Ok(Told {
         valid_code: first.code,
     })

@@ -191,15 +191,15 @@ pub(crate) async fn settle_payments(app: Arc<App>, stop: watch::Receiver<bool>) 
                 Ok(found) => tracing::info!(found, "payments found out about"),
                 Err(error) => tracing::warn!(%error, "payments could not be found out about"),
             }
-            match payments::look_for_late_money(&app, &mut looked).await {
-                Ok(0) => {}
-                Ok(found) => tracing::info!(found, "payments that nobody had confirmed found"),
-                Err(error) => tracing::warn!(%error, "late payments could not be looked for"),
-            }
             match payments::go_on(&app, None, LINES_TOGETHER).await {
                 Ok(0) => {}
                 Ok(moved) => tracing::info!(moved, "applications that were paid for went on"),
                 Err(error) => tracing::warn!(%error, "what was paid for could not go on"),
+            }
+            match payments::look_for_late_money(&app, &mut looked).await {
+                Ok(0) => {}
+                Ok(found) => tracing::info!(found, "payments that nobody had confirmed found"),
+                Err(error) => tracing::warn!(%error, "late payments could not be looked for"),
             }
             tokio::time::sleep(PAYMENTS_EVERY).await;
         };

@@ -24,6 +24,7 @@ on_both! {
     a_callback_that_comes_twice_counts_once,
     what_is_not_paid_in_time_expires_with_its_payment,
     late_money_is_to_be_paid_back,
+    a_repeated_confirmation_loses_no_money_that_came_since,
     a_gateway_that_is_silent_for_good_does_not_hold_anything,
 }
 
@@ -186,6 +187,22 @@ async fn late_money_is_to_be_paid_back(world: &mut World) {
         assert_eq!(due.refund_due, due.amount);
         assert_eq!(lines(&due), [L::RefundDue]);
     }
+}
+
+async fn a_repeated_confirmation_loses_no_money_that_came_since(world: &mut World) {
+    priced(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let waiting = waiting(world).await;
+    let request = start(&waiting);
+    let payment = started(&window, &request).await;
+    let confirmation = confirm(&payment, &request);
+    let early = window.confirm_payment(confirmation.clone()).await.unwrap();
+    assert_eq!(early.payment.unwrap().state(), P::Redirected);
+    world.clock().advance(SignedDuration::from_hours(72));
+    becomes(world, &payment, P::Expired).await;
+    decide(&payment.redirect_url, true).await.unwrap();
+    let again = window.confirm_payment(confirmation).await.unwrap();
+    assert_eq!(again.payment.unwrap().state(), P::RefundDue);
 }
 
 async fn a_gateway_that_is_silent_for_good_does_not_hold_anything(world: &mut World) {

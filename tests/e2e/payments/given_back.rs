@@ -20,6 +20,7 @@ on_both! {
     what_can_no_longer_be_issued_gives_the_money_back,
     a_refund_without_an_answer_is_never_asked_for_twice,
     what_was_used_is_paid_back_by_order_alone,
+    a_paid_certificate_is_corrected_without_another_payment,
     a_day_file_settles_and_tells_what_differs,
 }
 
@@ -230,6 +231,14 @@ async fn a_refund_without_an_answer_is_never_asked_for_twice(world: &mut World) 
         "STATE_TRANSITION_NOT_ALLOWED",
     );
 
+    let too_early = refund(&asked, pb::RefundMethod::NotDone, "");
+    let answer = officer.refund_payment(too_early).await;
+    refused(
+        answer,
+        Code::FailedPrecondition,
+        "STATE_TRANSITION_NOT_ALLOWED",
+    );
+    world.clock().advance(jiff::SignedDuration::from_secs(61));
     // The officer looked: it was not done. Then it is asked for, and the answer is lost again.
     let not_done = refund(&asked, pb::RefundMethod::NotDone, "");
     let open = officer
@@ -250,6 +259,7 @@ async fn a_refund_without_an_answer_is_never_asked_for_twice(world: &mut World) 
         pb::RefundState::Asked
     );
     // This time it was.
+    world.clock().advance(jiff::SignedDuration::from_secs(61));
     let done = refund(&asked, pb::RefundMethod::Recorded, "PAYA-1");
     let done = officer.refund_payment(done).await.unwrap().payment.unwrap();
     assert_eq!(
@@ -257,6 +267,33 @@ async fn a_refund_without_an_answer_is_never_asked_for_twice(world: &mut World) 
         (P::Refunded, vec![L::Refunded])
     );
     assert_eq!(done.refunds.last().unwrap().reference, "PAYA-1");
+}
+
+async fn a_paid_certificate_is_corrected_without_another_payment(world: &mut World) {
+    priced(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let application = waiting(world).await;
+    let request = start(&application);
+    let payment = started(&window, &request).await;
+    decide(&payment.redirect_url, true).await.unwrap();
+    confirmed(&window, &payment, &request).await;
+    let issued = stages::read(&window, &application).await;
+    let officer = Peer::of(world, CallerKind::Organization).await;
+    let correction = pb::CorrectEnrollmentCertificateRequest {
+        request_id: request_id(),
+        name: issued.enrollment_certificate.clone(),
+        addressee: Some(pb::Addressee {
+            name_fa: "سفارت درست".to_owned(),
+            name_en: String::new(),
+        }),
+        purpose: pb::Purpose::Translation.into(),
+        ..Default::default()
+    };
+    let corrected = officer.correct_enrollment_certificate(correction).await;
+    let corrected = corrected.unwrap().enrollment_certificate.unwrap();
+    assert_ne!(corrected.name, issued.enrollment_certificate);
+    assert_eq!(corrected.state(), pb::DocumentState::Active);
+    assert_eq!(lines(&look(world, &payment).await), [L::Used]);
 }
 
 async fn what_was_used_is_paid_back_by_order_alone(world: &mut World) {

@@ -309,7 +309,12 @@ async fn many_codes_are_paid_for_by_the_university_at_once(world: &mut World) {
         ..Default::default()
     };
     let listed = university.list_payments(by_application).await.unwrap();
-    assert_eq!(listed.payments, [done]);
+    let without_lines = pb::Payment {
+        lines: Vec::new(),
+        ..done
+    };
+    assert_eq!(without_lines.line_count, 30);
+    assert_eq!(listed.payments, [without_lines]);
     let other = Peer::of(world, CallerKind::OtherUniversity).await;
     let listed = other
         .list_payments(pb::ListPaymentsRequest::default())

@@ -7,6 +7,7 @@ mod codes;
 mod offline;
 mod online;
 mod oversight;
+mod promises;
 mod setup;
 mod site;
 mod stages;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::class::class;
 use crate::oversight::oversight;
+use crate::promises::promises;
 use crate::setup::register;
 use crate::site::{Serving, Site, academic_year, today};
 
@@ -73,6 +74,7 @@ fn records_are_pushed_and_documents_issued_read_listed_and_revoked() {
     class(&site, &serving);
     oversight(&site, &serving);
     enrollment_certificate(&site, &serving);
+    promises(&serving);
     assert_eq!(serving.stop(), Some(0));
     assert_eq!(
         site.run("audit verify --config gavah.toml").ended(0)["intact"],

@@ -24,6 +24,12 @@ use crate::error::AppError;
 
 const PAYMENTS: Collection = Collection::Payments;
 
+/// Most payments of a page: each may have a thousand lines.
+const PAGE_MAX: u64 = 100;
+
+/// Most lines of a payment that a list tells.
+const LISTED_LINES_MAX: usize = 10;
+
 /// An application to be paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Payable {
@@ -246,7 +252,10 @@ pub fn list(
     let input = page.zip(institution).zip(application);
     let ((page, institution), application) = settle(annotated, found, input)?;
     Ok(ListInput {
-        page,
+        page: Page {
+            size: page.size.min(PAGE_MAX),
+            ..page
+        },
         institution: institution.map(Named::registered).transpose()?,
         state: from_pb(request.state),
         application,
@@ -376,7 +385,24 @@ pub fn payment_to_pb(
         create_time: Some(instant_to_pb(stored.create_time)),
         update_time: Some(instant_to_pb(stored.update_time)),
         etag: stored.version.to_string(),
+        line_count: i32::try_from(stored.lines.len()).unwrap_or(i32::MAX),
     })
+}
+
+/// The same in a list, which does not tell many lines.
+///
+/// # Errors
+///
+/// As [`payment_to_pb`].
+pub fn listed_to_pb(
+    stored: &StoredPayment,
+    redirect_url: Option<String>,
+) -> Result<pb::Payment, AppError> {
+    let mut payment = payment_to_pb(stored, redirect_url)?;
+    if payment.lines.len() > LISTED_LINES_MAX {
+        payment.lines.clear();
+    }
+    Ok(payment)
 }
 
 fn line_to_pb(line: &StoredLine) -> pb::PaymentLine {

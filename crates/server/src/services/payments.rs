@@ -85,7 +85,7 @@ impl PaymentService for Services {
             });
             let payments = found
                 .iter()
-                .map(|stored| payment::payment_to_pb(stored, app::redirect_url(&self.app, stored)));
+                .map(|stored| payment::listed_to_pb(stored, app::redirect_url(&self.app, stored)));
             Ok(pb::ListPaymentsResponse {
                 payments: payments.collect::<Result<_, AppError>>()?,
                 next_page_token,

@@ -18,7 +18,9 @@ use super::{
 use crate::attachments::attach;
 use crate::claim::claim;
 use crate::clocks::{Promise, carry_on};
-use crate::entity::{certificate_application, enrollment_certificate, serial_counter};
+use crate::entity::{
+    application_step, certificate_application, enrollment_certificate, serial_counter,
+};
 use crate::payments::Followed;
 use crate::records::find_locked;
 use crate::tx::Done;
@@ -179,6 +181,10 @@ impl Store {
         context: &ActContext,
         issue: &IssueCertificate<'_>,
     ) -> Result<Put, StoreError> {
+        let priced = issue.content.quote.require_free().is_err();
+        if priced && issue.content.replaces.is_none() {
+            return Err(StoreError::Corrupt("issued without a payment"));
+        }
         if !insert_decided(tx, context, issue).await? {
             let open = certificate_application::Entity::find()
                 .filter(certificate_application::Column::OpenKey.eq(issue.open_key.as_str()))
@@ -232,6 +238,13 @@ impl Store {
         let first = steps_so_far(tx, certificate.application_id).await?;
         let step = NewStep::by_caller(state, FINISH);
         put_steps(tx, context, certificate.application_id, first, &[step]).await?;
+        let begun = application_step::Entity::find_by_id((certificate.application_id, 0))
+            .one(tx)
+            .await?;
+        // What is decided in the call that makes it is free, or corrects what was paid for before.
+        if begun.is_some_and(|step| step.state == ApplicationState::Issuing.as_str()) {
+            return Ok(());
+        }
         let followed = Followed {
             application: application_name(certificate.application_id),
             quote: Some(&certificate.content.quote),

@@ -31,7 +31,11 @@ impl Ordered {
 /// Whether an act is the one that an action orders, and not what goes along with it: issuing, revoking, handing in an
 /// application, or asking for a refund.
 pub(crate) fn fulfils(act: &Act) -> bool {
-    matches!(act.action, FRESH | "REVOKE" | "CREATE" | "ASK_REFUND")
+    match act.action {
+        // A certificate's is ordered by its application, which is made first.
+        FRESH => act.resource.starts_with("validityCodes/"),
+        action => matches!(action, "REVOKE" | "CREATE" | "ASK_REFUND"),
+    }
 }
 
 /// Marks an action as done, when those before it are; the act that tells of it.

@@ -11,7 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::refund::touch;
-use super::{StoredPayment, get};
+use super::{StoredPayment, hold};
 use crate::entity::{payment, payment_line};
 use crate::tx::Done;
 use crate::{ActContext, Store, StoreError};
@@ -96,7 +96,7 @@ impl Store {
         context: &ActContext,
         payment_id: Uuid,
     ) -> Result<(), StoreError> {
-        let stored = get(tx, payment_id).await?;
+        let stored = hold(tx, payment_id).await?;
         if !stored.state.may_become(PaymentState::RefundDue) {
             // More is due than whoever looked at it saw.
             return touch(tx, context, payment_id).await;
@@ -259,6 +259,7 @@ async fn move_line(
     let updated = payment_line::Entity::update_many()
         .col_expr(Column::State, Expr::value(to.as_str()))
         .col_expr(Column::NextTime, Expr::value(next_time))
+        .col_expr(Column::OpenApplication, Expr::value(None::<String>))
         .filter(Column::PaymentId.eq(row.payment_id))
         .filter(Column::Position.eq(row.position))
         .filter(Column::State.eq(row.state.as_str()))

@@ -8,6 +8,8 @@ mod open;
 mod reconcile;
 mod refund;
 
+use std::collections::HashMap;
+
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::payment::{LineState, PaymentState, RefundMethod, RefundState};
 use gavah_domain::service::ServiceKind;
@@ -32,6 +34,9 @@ use crate::{Act, PageKey, Scope, Store, StoreError};
 
 /// Collection of the resource names.
 const COLLECTION: &str = "payments";
+
+/// Payments whose lines are read together.
+const TOGETHER: usize = 500;
 
 fn name(id: Uuid) -> String {
     format!("{COLLECTION}/{id}")
@@ -150,16 +155,20 @@ impl StoredPayment {
         Act {
             from: self.state.as_str().to_owned(),
             to: to.as_str().to_owned(),
-            ..act(self.id, action, self.institution.as_str())
+            ..act(self.id, action, self.service, &self.institution)
         }
     }
 }
 
-fn act(id: Uuid, action: &'static str, institution: &str) -> Act {
+/// What a student pays is no concern of the institution's feed.
+fn act(id: Uuid, action: &'static str, service: ServiceKind, institution: &InstitutionCode) -> Act {
     Act {
         resource: name(id),
         action,
-        institution_code: institution.to_owned(),
+        institution_code: match service {
+            ServiceKind::ValidityCode => institution.as_str().to_owned(),
+            ServiceKind::EnrollmentCertificate => String::new(),
+        },
         ..Act::default()
     }
 }
@@ -241,6 +250,16 @@ async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<StoredPaymen
     Ok(whole(db, row.into_iter().collect()).await?.pop())
 }
 
+/// The same, held until the transaction ends: who reckons what is due must not be overtaken. Lines are moved before it is
+/// taken or under it, never the other way round.
+async fn hold(tx: &DatabaseTransaction, id: Uuid) -> Result<StoredPayment, StoreError> {
+    payment::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    get(tx, id).await
+}
+
 /// A payment that is known to be there.
 async fn get(tx: &DatabaseTransaction, id: Uuid) -> Result<StoredPayment, StoreError> {
     find(tx, id)
@@ -254,30 +273,39 @@ async fn whole(
     rows: Vec<payment::Model>,
 ) -> Result<Vec<StoredPayment>, StoreError> {
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let lines = payment_line::Entity::find()
-        .filter(payment_line::Column::PaymentId.is_in(ids.clone()))
-        .order_by_asc(payment_line::Column::Position)
-        .all(db)
-        .await?;
-    let refunds = payment_refund::Entity::find()
-        .filter(payment_refund::Column::PaymentId.is_in(ids))
-        .order_by_asc(payment_refund::Column::CreateTime)
-        .order_by_asc(payment_refund::Column::Id)
-        .all(db)
-        .await?;
+    let (mut lines, mut refunds) = (Vec::new(), Vec::new());
+    for ids in ids.chunks(TOGETHER) {
+        lines.extend(
+            payment_line::Entity::find()
+                .filter(payment_line::Column::PaymentId.is_in(ids.iter().copied()))
+                .order_by_asc(payment_line::Column::Position)
+                .all(db)
+                .await?,
+        );
+        refunds.extend(
+            payment_refund::Entity::find()
+                .filter(payment_refund::Column::PaymentId.is_in(ids.iter().copied()))
+                .order_by_asc(payment_refund::Column::CreateTime)
+                .order_by_asc(payment_refund::Column::Id)
+                .all(db)
+                .await?,
+        );
+    }
     let mut payments = rows
         .into_iter()
         .map(read)
         .collect::<Result<Vec<_>, StoreError>>()?;
+    let places = payments.iter().map(|payment| payment.id).zip(0_usize..);
+    let places: HashMap<_, _> = places.collect();
     for line in lines {
-        let owner = payments.iter_mut().find(|it| it.id == line.payment_id);
-        if let Some(owner) = owner {
+        let place = places.get(&line.payment_id);
+        if let Some(owner) = place.and_then(|place| payments.get_mut(*place)) {
             owner.lines.push(read_line(line)?);
         }
     }
     for refund in refunds {
-        let owner = payments.iter_mut().find(|it| it.id == refund.payment_id);
-        if let Some(owner) = owner {
+        let place = places.get(&refund.payment_id);
+        if let Some(owner) = place.and_then(|place| payments.get_mut(*place)) {
             owner.refunds.push(read_refund(refund)?);
         }
     }

@@ -7,8 +7,8 @@ use gavah_domain::{JalaliDate, Money};
 use jiff::{SignedDuration, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    Set,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
 };
 use uuid::Uuid;
 
@@ -177,7 +177,7 @@ impl Store {
                         .ok_or(StoreError::Conflict)?;
                     return Ok(Done::Abandon(PaymentOutcome::OpenExists(other.payment_id)));
                 }
-                let mut created = act(new.id, "CREATE", new.institution.as_str());
+                let mut created = act(new.id, "CREATE", new.service, &new.institution);
                 PaymentState::Created.as_str().clone_into(&mut created.to);
                 self.append(tx, context, created).await?;
                 let stored = get(tx, new.id).await?;
@@ -216,6 +216,10 @@ impl Store {
                     }
                 };
                 if !stored.state.may_become(to) {
+                    if !stored.state.is_open() {
+                        // Asked about once more, and nothing came of it.
+                        look_no_more(tx, id).await?;
+                    }
                     return Ok(Done::Commit(PaymentOutcome::Done(Box::new(stored))));
                 }
                 found_out(tx, context, &stored, to, finding).await?;
@@ -291,6 +295,31 @@ impl Store {
         .await
     }
 
+    /// Before the gateway is asked about a payment that is over: should the answer be lost, it is asked again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn look_again(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        use payment::Column;
+        let again = now
+            .checked_add(FIRST_LOOK)
+            .map_err(|_| StoreError::Corrupt("payment.look_time"))?;
+        self.run_tx("look_again", |tx, _| {
+            Box::pin(async move {
+                payment::Entity::update_many()
+                    .col_expr(Column::LookTime, Expr::value(again.as_microsecond()))
+                    .filter(Column::Id.eq(id))
+                    .filter(Column::LookTime.is_null())
+                    .filter(Column::VerifyTime.is_null())
+                    .exec(tx)
+                    .await?;
+                Ok(Done::Commit(()))
+            })
+        })
+        .await
+    }
+
     /// Which of these applications somebody may be paying for right now.
     ///
     /// # Errors
@@ -298,8 +327,15 @@ impl Store {
     /// [`StoreError`].
     pub async fn being_paid(&self, applications: Vec<String>) -> Result<Vec<String>, StoreError> {
         self.read("find_open_payments", async {
+            use payment_line::Column;
+            // Money of a payment that had failed is on its way without being the open one.
+            let underway = Condition::all()
+                .add(Column::Application.is_in(applications.clone()))
+                .add(Column::State.eq(LineState::Waiting.as_str()))
+                .add(Column::NextTime.is_not_null());
+            let open = Column::OpenApplication.is_in(applications);
             let lines = payment_line::Entity::find()
-                .filter(payment_line::Column::OpenApplication.is_in(applications))
+                .filter(Condition::any().add(open).add(underway))
                 .all(&self.inner.db)
                 .await?;
             Ok(lines.into_iter().map(|line| line.application).collect())
@@ -397,14 +433,27 @@ async fn found_out(
     if to == PaymentState::Redirected {
         return Ok(());
     }
-    let next = (to == PaymentState::Verified).then_some(now);
-    payment_line::Entity::update_many()
-        .col_expr(
+    let lines =
+        payment_line::Entity::update_many().filter(payment_line::Column::PaymentId.eq(stored.id));
+    let lines = match to {
+        // Until the money has reached an application, nobody else pays for it and its time does not end.
+        PaymentState::Verified => {
+            lines.col_expr(payment_line::Column::NextTime, Expr::value(Some(now)))
+        }
+        _ => lines.col_expr(
             payment_line::Column::OpenApplication,
             Expr::value(None::<String>),
-        )
-        .col_expr(payment_line::Column::NextTime, Expr::value(next))
-        .filter(payment_line::Column::PaymentId.eq(stored.id))
+        ),
+    };
+    lines.exec(tx).await?;
+    Ok(())
+}
+
+/// Nothing more is asked about a payment by itself.
+async fn look_no_more(tx: &DatabaseTransaction, id: Uuid) -> Result<(), StoreError> {
+    payment::Entity::update_many()
+        .col_expr(payment::Column::LookTime, Expr::value(None::<i64>))
+        .filter(payment::Column::Id.eq(id))
         .exec(tx)
         .await?;
     Ok(())
@@ -416,6 +465,7 @@ async fn give_back(tx: &DatabaseTransaction, id: Uuid) -> Result<(), StoreError>
     payment_line::Entity::update_many()
         .col_expr(Column::State, Expr::value(LineState::RefundDue.as_str()))
         .col_expr(Column::NextTime, Expr::value(None::<i64>))
+        .col_expr(Column::OpenApplication, Expr::value(None::<String>))
         .filter(Column::PaymentId.eq(id))
         .filter(Column::State.eq(LineState::Waiting.as_str()))
         .exec(tx)

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFil
 use uuid::Uuid;
 
 use super::open::before;
-use super::{PaymentOutcome, StoredPayment, get, name};
+use super::{PaymentOutcome, StoredPayment, get, hold, name};
 use crate::claim::claim;
 use crate::entity::{payment, payment_line, payment_refund};
 use crate::rows;
@@ -76,7 +76,7 @@ impl Store {
                 if let Some(earlier) = before(claimed)? {
                     return Ok(Done::Abandon(RefundOutcome::Ended(earlier)));
                 }
-                let stored = get(tx, new.payment_id).await?;
+                let stored = hold(tx, new.payment_id).await?;
                 if stored.version != new.version {
                     return Ok(Done::Abandon(RefundOutcome::Ended(PaymentOutcome::Moved)));
                 }
@@ -134,7 +134,7 @@ impl Store {
     ) -> Result<StoredPayment, StoreError> {
         self.run_tx("end_refund", |tx, _| {
             Box::pin(async move {
-                let stored = get(tx, payment_id).await?;
+                let stored = hold(tx, payment_id).await?;
                 let mut refunds = stored.refunds.iter();
                 if refunds.any(|it| it.id == refund && it.state == RefundState::Asked) {
                     self.end(tx, context, &stored, refund, end, "").await?;
@@ -170,14 +170,17 @@ impl Store {
             self.owe(tx, context, stored.id).await?;
             stored = get(tx, stored.id).await?;
         }
-        let amount = stored.sum(&[LineState::RefundDue])?;
-        if amount.is_zero() {
-            return Ok(None);
-        }
         move_lines(stored.id, LineState::RefundDue, LineState::Refunding)
             .col_expr(Column::RefundId, Expr::value(new.id))
             .exec(tx)
             .await?;
+        // Exactly what was moved.
+        let mut moved = get(tx, stored.id).await?;
+        moved.lines.retain(|line| line.refund == Some(new.id));
+        let amount = moved.sum(&[LineState::Refunding])?;
+        if amount.is_zero() {
+            return Ok(None);
+        }
         let now = context.now.as_microsecond();
         let row = payment_refund::ActiveModel {
             id: Set(new.id),

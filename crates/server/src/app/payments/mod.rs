@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use gavah_domain::caller::CallerClass;
 use gavah_domain::institution::InstitutionCode;
-use gavah_domain::payment::{PaymentState, total};
+use gavah_domain::payment::{LineState, PaymentState, total};
 use gavah_domain::service::ServiceKind;
 use gavah_domain::{Money, PersonId, Reason, Violations};
-use gavah_gateway::{Authority, Failure, Gateway, InvalidInput, Meaning, Order, Rials, Standing};
+use gavah_gateway::{
+    Authority, Failure, Gateway, InvalidInput, Meaning, Order, Rials, Standing, Uncertainty,
+};
 use gavah_store::{ActContext, Finding, NewPayment, PaymentFilter, PaymentOutcome, StoredPayment};
 use jiff::Timestamp;
 use tracing::Instrument;
@@ -119,10 +121,8 @@ async fn begin(
         order(&bill.lines, bill.amount, &input.callback_url, Uuid::nil())?;
         let names = bill.lines.iter().map(|(name, _)| name.clone()).collect();
         match app.store_for(call).being_paid(names).await?.first() {
-            Some(application) if input.head.validate_only => {
-                Err(open_exists(app, application).await?)
-            }
-            _ => Ok(bill),
+            Some(application) => Err(open_exists(app, application).await?),
+            None => Ok(bill),
         }
     };
     let bill = match billed.await {
@@ -190,7 +190,12 @@ async fn open_exists(app: &App, application: &str) -> Result<AppError, AppError>
         application: Some(application.to_owned()),
     };
     let payments = app.store.list_payments(&filter, None, 10).await?;
-    let open = payments.iter().find(|payment| payment.state.is_open());
+    let waits = |payment: &&StoredPayment| {
+        let mut lines = payment.lines.iter();
+        payment.state.is_open()
+            || (payment.state.has_money() && lines.any(|line| line.state == LineState::Waiting))
+    };
+    let open = payments.iter().find(waits);
     Ok(open.map_or(Reason::OpenPaymentExists.into(), |open| exists(open.id)))
 }
 
@@ -422,8 +427,16 @@ async fn confirm_to_the_end(
             return find(app, named(&resource)?).await;
         }
     };
-    let recorded = app.store.record_finding(&context, id, &finding).await?;
-    let stored = outcome(app, recorded).await?;
+    if finding != Finding::Nothing {
+        // Whatever this call's retry key stands for, what the gateway said is not lost.
+        let by_service = by_service(app, call.trace_id.to_string());
+        app.store.record_finding(&by_service, id, &finding).await?;
+    }
+    let claimed = app
+        .store
+        .record_finding(&context, id, &Finding::Nothing)
+        .await?;
+    let stored = outcome(app, claimed).await?;
     if !stored.state.has_money() {
         return Ok(stored);
     }
@@ -453,7 +466,24 @@ async fn ask(app: &App, stored: &StoredPayment) -> Result<Finding, AppError> {
         .map_err(|_| AppError::Internal("a stored authority is malformed"))?;
     let amount = Rials::try_from(stored.amount)
         .map_err(|_| AppError::Internal("a stored amount is not in current rials"))?;
-    match gateway.verify(&authority, amount).await {
+    if !stored.state.is_open() {
+        app.store.look_again(stored.id, app.clock.now()).await?;
+    }
+    let mut verified = gateway.verify(&authority, amount).await;
+    if matches!(
+        &verified,
+        Err(Failure::Refused {
+            meaning: Meaning::NotPaid,
+            ..
+        })
+    ) && matches!(
+        gateway.inquire(&authority).await,
+        Ok(Standing::Paid | Standing::Verified)
+    ) {
+        // Paid in between.
+        verified = gateway.verify(&authority, amount).await;
+    }
+    match verified {
         Ok(settlement) => {
             let receipt = settlement.receipt();
             Ok(Finding::Paid {
@@ -467,7 +497,11 @@ async fn ask(app: &App, stored: &StoredPayment) -> Result<Finding, AppError> {
             ..
         }) => match gateway.inquire(&authority).await {
             Ok(Standing::Failed | Standing::Reversed) => Ok(Finding::Failed("NOT_PAID".to_owned())),
-            Ok(Standing::InBank | Standing::Paid | Standing::Verified) => Ok(Finding::Nothing),
+            Ok(Standing::InBank) => Ok(Finding::Nothing),
+            Ok(Standing::Paid | Standing::Verified) => Err(unavailable(
+                stored,
+                Failure::Unknown(Uncertainty::GatewayFault),
+            )),
             Err(failure) => Err(unavailable(stored, failure)),
         },
         Err(Failure::Refused { meaning, .. }) if !passes(meaning) => {

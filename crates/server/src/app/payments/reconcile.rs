@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use gavah_domain::payment::DifferenceKind;
 use gavah_domain::{MoneyUnit, Reason};
-use gavah_store::{Matched, StoredPayment};
+use gavah_store::{ActContext, Matched, StoredPayment};
 
 use super::GATEWAY;
 use crate::app::{App, context};
 use crate::call::Acting;
 use crate::convert::payment::{DayRow, Difference, ReconcileInput};
 use crate::error::AppError;
+
+/// Payments that are settled in one transaction.
+const TOGETHER: usize = 200;
 
 /// Compares; how many payments both sides say the same of, and what differs. Unless only checking, those are settled and
 /// what only the file knows as paid is asked about.
@@ -31,7 +34,29 @@ pub async fn reconcile(
     if !input.head.validate_only {
         let context = context(call, &input.head, None, app.clock.now());
         let resource = format!("paymentDays/{}", input.day.as_i32());
-        if !store.settle_payments(&context, &resource, &matched).await? {
+        let claimed = match &context.claim {
+            Some(claim) => store.claimed(claim).await?,
+            None => None,
+        };
+        if claimed.is_none() {
+            // Settling again changes nothing: what is cut off is done whole by the next call.
+            let unclaimed = ActContext {
+                claim: None,
+                ..context.clone()
+            };
+            for settled in matched.settled.chunks(TOGETHER) {
+                let part = Matched {
+                    settled: settled.to_vec(),
+                    to_ask: Vec::new(),
+                };
+                store.settle_payments(&unclaimed, &resource, &part).await?;
+            }
+        }
+        let rest = Matched {
+            settled: Vec::new(),
+            to_ask: matched.to_ask.clone(),
+        };
+        if !store.settle_payments(&context, &resource, &rest).await? {
             return Err(Reason::RequestIdReused.into());
         }
     }

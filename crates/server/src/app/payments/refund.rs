@@ -8,6 +8,8 @@ use gavah_domain::{Money, Reason};
 use gavah_gateway::{Failure, Refund};
 use gavah_store::{NewRefund, RefundEnd, RefundOutcome, StoredPayment};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{by_service, find, named, outcome, refused, to_the_end, unavailable, word};
 use crate::app::disputes::ordered;
 use crate::app::{App, context, earlier};
@@ -41,7 +43,7 @@ async fn pay_back(
     let checked = async {
         let stored = app.store_for(call).payment(input.id).await?;
         let stored = stored.ok_or(Reason::ResourceNotFound)?;
-        check(app, &input, &stored)?;
+        check(app, &input, &stored, now)?;
         let name = Collection::Payments.name(input.id);
         ordered(app, call, &input.head, OrderedAct::Refund, Some(name)).await?;
         Ok(stored)
@@ -82,8 +84,16 @@ async fn pay_back(
     }
 }
 
+/// Within this time a refund that was asked for may still be answered.
+const ANSWER_TIME: SignedDuration = SignedDuration::from_secs(60);
+
 /// What a refund needs, as far as can be said before it begins.
-fn check(app: &App, input: &RefundInput, stored: &StoredPayment) -> Result<(), AppError> {
+fn check(
+    app: &App,
+    input: &RefundInput,
+    stored: &StoredPayment,
+    now: Timestamp,
+) -> Result<(), AppError> {
     if stored.version != input.etag {
         return Err(Reason::EtagMismatch.into());
     }
@@ -97,6 +107,14 @@ fn check(app: &App, input: &RefundInput, stored: &StoredPayment) -> Result<(), A
         let mut lines = stored.lines.iter();
         lines.any(|line| line.application == name && line.state == LineState::Used)
     });
+    // The gateway may be about to answer; and what a ruling orders is not done by ending what was asked before.
+    let asked_just_now = stored.refunds.iter().any(|it| {
+        it.state == RefundState::Asked && now.duration_since(it.create_time) < ANSWER_TIME
+    });
+    let ends = asked && input.method != RefundMethod::Gateway;
+    if ends && (asked_just_now || input.head.ordered.is_some()) {
+        return Err(not_allowed(stored));
+    }
     let fits = match input.method {
         RefundMethod::NotDone => asked,
         RefundMethod::Recorded if asked => input.also.is_empty(),
@@ -152,7 +170,10 @@ async fn ask_gateway(
     let ended = app
         .store
         .end_refund(&context, stored.id, new.id, &end)
-        .await?;
+        .await
+        .inspect_err(|error| {
+            tracing::error!(%error, payment = %stored.id, refund = %new.id, ?end, "a refund's end could not be recorded");
+        })?;
     match refusal {
         Some(refusal) => Err(refusal),
         None => Ok(ended),

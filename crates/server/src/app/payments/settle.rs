@@ -67,7 +67,10 @@ async fn look_at(app: &App, stored: &StoredPayment, now: Timestamp) -> bool {
     let finding = match ask(app, stored).await {
         Ok(Finding::Nothing) if over => Finding::Expired,
         Ok(finding) => finding,
-        Err(_) if now.duration_since(stored.expire_time) >= GRACE => Finding::Expired,
+        // One that is over already is asked about until the gateway answers.
+        Err(_) if stored.state.is_open() && now.duration_since(stored.expire_time) >= GRACE => {
+            Finding::Expired
+        }
         Err(_) => return false,
     };
     match record(app, stored, &finding).await {
@@ -105,17 +108,12 @@ pub(crate) async fn look_for_late_money(app: &App, looked: &mut Looked) -> Resul
     };
     let authorities = unverified.iter().map(|it| it.authority.as_str().to_owned());
     let authorities: Vec<_> = authorities.collect();
-    let mut found = 0;
-    for stored in app
+    let known = app
         .store
         .payments_by_authority(GATEWAY, &authorities)
-        .await?
-    {
-        if let Ok(finding @ Finding::Paid { .. }) = ask(app, &stored).await {
-            found += usize::from(record(app, &stored, &finding).await?);
-        }
-    }
-    Ok(found)
+        .await?;
+    let found = join_all(known.iter().map(|stored| look_at(app, stored, now))).await;
+    Ok(found.into_iter().filter(|found| *found).count())
 }
 
 /// Records a finding of the service's own; whether it was one.

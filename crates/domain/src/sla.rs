@@ -113,8 +113,6 @@ pub struct Reading {
     pub decision: Option<Mark>,
     /// When it began to run last, while it runs.
     since: Option<Timestamp>,
-    /// The latest step so far: what goes back in time would be counted twice.
-    last: Option<Timestamp>,
 }
 
 impl Reading {
@@ -131,7 +129,6 @@ impl Reading {
             result: None,
             decision: None,
             since: None,
-            last: None,
         };
         for (time, effect) in steps {
             if clock.hand == Hand::Stopped {
@@ -163,10 +160,10 @@ impl Reading {
         if effect == ClockEffect::Idle {
             return;
         }
-        let latest = self.last.map_or(time, |last| last.max(time));
-        self.last = Some(latest);
-        self.start.get_or_insert(latest);
-        self.elapsed = self.at(calendar, latest);
+        self.start.get_or_insert(time);
+        self.elapsed = self.at(calendar, time);
+        // What goes back in time would be counted twice.
+        let latest = self.since.map_or(time, |since| since.max(time));
         let mark = Mark {
             time: latest,
             elapsed: self.elapsed.ok(),

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::changes::Changes;
 use crate::joint::Queue;
 use crate::lookup::Lookups;
-use crate::migration::{self, APPEND_ONLY, CALENDARS, DELETED_FROM, PUBLISHED};
+use crate::migration::{self, APPEND_ONLY, DELETED_FROM};
 use crate::{Inner, Store, StoreError, seconds};
 
 /// Which database.
@@ -222,12 +222,10 @@ impl Store {
              GRANT USAGE ON SCHEMA public TO {role}; \
              GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}; \
              GRANT DELETE ON {} TO {role}; \
-             REVOKE UPDATE ON {}, {}, {} FROM {role}; \
+             REVOKE UPDATE ON {} FROM {role}; \
              REVOKE INSERT, UPDATE ON seaql_migrations FROM {role}",
             DELETED_FROM.join(", "),
-            APPEND_ONLY.join(", "),
-            PUBLISHED.join(", "),
-            CALENDARS.join(", ")
+            APPEND_ONLY.join(", ")
         ))
         .await?;
         db.close().await?;

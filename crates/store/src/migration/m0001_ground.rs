@@ -3,14 +3,13 @@
 use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm_migration::prelude::*;
 
-use super::APPEND_ONLY;
+use super::append_only;
 
-/// For each append-only table, when a new row doubles a stored one. SQLite's
-/// INSERT OR REPLACE deletes rows past the triggers that watch deletions.
-const DOUBLED: [&str; APPEND_ONLY.len()] = [
-    "id = NEW.id",
-    "entry_id = NEW.entry_id",
-    "seq = NEW.seq OR entry_id = NEW.entry_id",
+/// The tables of the audit, and when a new row doubles a stored one.
+const AUDIT: [(&str, &str); 3] = [
+    ("audit_entry", "id = NEW.id"),
+    ("change_event", "entry_id = NEW.entry_id"),
+    ("audit_chain", "seq = NEW.seq OR entry_id = NEW.entry_id"),
 ];
 
 /// The first migration.
@@ -39,23 +38,8 @@ impl MigrationTrait for Migration {
             )
             .await?;
         }
-        for (table, doubled) in APPEND_ONLY.into_iter().zip(DOUBLED) {
-            let triggers = match backend {
-                DbBackend::Postgres => format!(
-                    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} \
-                     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-                ),
-                _ => format!(
-                    "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
-                     CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
-                     CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} \
-                     WHEN EXISTS (SELECT 1 FROM {table} WHERE {doubled}) \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END;"
-                ),
-            };
-            db.execute_unprepared(&triggers).await?;
+        for (table, doubled) in AUDIT {
+            append_only::keep(db, table, doubled).await?;
         }
         Ok(())
     }

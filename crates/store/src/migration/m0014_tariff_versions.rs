@@ -3,18 +3,24 @@
 
 use gavah_domain::Money;
 use gavah_domain::tariff::{TariffRow, TariffYear};
-use sea_orm::{ConnectionTrait, DbBackend, Statement, TryGetable};
+use sea_orm::{ConnectionTrait, Statement, TryGetable};
 use sea_orm_migration::prelude::*;
 
-use super::PUBLISHED;
+use super::append_only;
 use crate::StoreError;
 use crate::content::known;
 use crate::tariffs::sha256;
 
-/// For each table, when a new row doubles a stored one.
-const DOUBLED: [&str; PUBLISHED.len()] = [
-    "year = NEW.year AND version = NEW.version",
-    "year = NEW.year AND version = NEW.version AND position = NEW.position",
+/// The tables of published tariffs, and when a new row doubles a stored one.
+const PUBLISHED: [(&str, &str); 2] = [
+    (
+        "tariff_version",
+        "year = NEW.year AND version = NEW.version",
+    ),
+    (
+        "tariff_version_row",
+        "year = NEW.year AND version = NEW.version AND position = NEW.position",
+    ),
 ];
 
 /// The fourteenth migration.
@@ -49,23 +55,8 @@ impl MigrationTrait for Migration {
         )
         .await?;
         take_over(db).await?;
-        for (table, doubled) in PUBLISHED.into_iter().zip(DOUBLED) {
-            let triggers = match db.get_database_backend() {
-                DbBackend::Postgres => format!(
-                    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} \
-                     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-                ),
-                _ => format!(
-                    "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
-                     CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
-                     CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} \
-                     WHEN EXISTS (SELECT 1 FROM {table} WHERE {doubled}) \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END;"
-                ),
-            };
-            db.execute_unprepared(&triggers).await?;
+        for (table, doubled) in PUBLISHED {
+            append_only::keep(db, table, doubled).await?;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Service levels: working calendars, targets of calls, and the clocks of applications. A clock stands in the row of what it
 //! measures, because it is written in the same transactions and never without it.
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::ConnectionTrait;
 use sea_orm_migration::prelude::*;
+
+use super::append_only;
 
 /// The tables of published calendars, and when a new row doubles a stored one.
 const PUBLISHED: [(&str, &str); 2] = [
@@ -78,22 +80,7 @@ impl MigrationTrait for Migration {
             .await?;
         }
         for (table, doubled) in PUBLISHED {
-            let triggers = match db.get_database_backend() {
-                DbBackend::Postgres => format!(
-                    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} \
-                     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-                ),
-                _ => format!(
-                    "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
-                     CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END; \
-                     CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} \
-                     WHEN EXISTS (SELECT 1 FROM {table} WHERE {doubled}) \
-                     BEGIN SELECT RAISE(ABORT, 'append-only table'); END;"
-                ),
-            };
-            db.execute_unprepared(&triggers).await?;
+            append_only::keep(db, table, doubled).await?;
         }
         Ok(())
     }

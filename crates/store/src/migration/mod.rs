@@ -8,6 +8,7 @@ use sea_orm::{
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::seaql_migrations;
 
+mod append_only;
 mod m0001_ground;
 mod m0002_changes_of_documents;
 mod m0003_audit_without_references;
@@ -26,6 +27,7 @@ mod m0015_sandbox_clock;
 mod m0016_service_levels;
 mod m0017_payments;
 mod m0018_disputes;
+mod m0019_dispute_messages;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -53,19 +55,23 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_service_levels::Migration),
             Box::new(m0017_payments::Migration),
             Box::new(m0018_disputes::Migration),
+            Box::new(m0019_dispute_messages::Migration),
         ]
     }
 }
 
 /// Tables no server ever changes a row of; enforced by triggers on both engines
 /// and by missing grants of the runtime role on PostgreSQL.
-pub(crate) const APPEND_ONLY: [&str; 3] = ["audit_entry", "change_event", "audit_chain"];
-
-/// Tables of what is published for good: held like those above.
-pub(crate) const PUBLISHED: [&str; 2] = ["tariff_version", "tariff_version_row"];
-
-/// The tables of working calendars, published for good like those above.
-pub(crate) const CALENDARS: [&str; 2] = ["calendar_version", "calendar_version_row"];
+pub(crate) const APPEND_ONLY: [&str; 8] = [
+    "audit_chain",
+    "audit_entry",
+    "calendar_version",
+    "calendar_version_row",
+    "change_event",
+    "dispute_message",
+    "tariff_version",
+    "tariff_version_row",
+];
 
 /// The only tables a server ever deletes rows from.
 pub(crate) const DELETED_FROM: [&str; 10] = [

@@ -771,6 +771,11 @@ async fn the_agreement_it_was_handed_in_under_must_last(world: &mut World) {
         made(&university, create(world)).await,
         made(&university, create(world)).await,
     );
+    let request = create(world);
+    let returned = made(&university, request.clone()).await;
+    let give_back = by_expert(&returned, pb::ExpertDecision::Return);
+    university.record_expert_decision(give_back).await.unwrap();
+    let again = || resubmit(&returned, request.code.clone().unwrap());
     let name = format!("agreements/universities/institutions/{UNIVERSITY}");
     let suspend = pb::SuspendAgreementRequest {
         request_id: request_id(),
@@ -782,6 +787,12 @@ async fn the_agreement_it_was_handed_in_under_must_last(world: &mut World) {
     let confirm = |application| by_expert(application, pb::ExpertDecision::Confirm);
     let answer = university.record_expert_decision(confirm(&first)).await;
     refused(answer, Code::FailedPrecondition, "AGREEMENT_NOT_ACTIVE");
+    let answer = university.resubmit_validity_code_application(again());
+    refused(
+        answer.await,
+        Code::FailedPrecondition,
+        "AGREEMENT_NOT_ACTIVE",
+    );
     let reinstate = pb::ReinstateAgreementRequest {
         request_id: request_id(),
         name,
@@ -798,11 +809,19 @@ async fn the_agreement_it_was_handed_in_under_must_last(world: &mut World) {
     let answer = university.create_validity_code_application(create(world));
     refused(answer.await, Code::FailedPrecondition, "CALL_NOT_OPEN");
     confirmed(&university, &first).await;
+    let trial = pb::ResubmitValidityCodeApplicationRequest {
+        validate_only: true,
+        ..again()
+    };
+    let answer = university.resubmit_validity_code_application(trial);
+    answer.await.unwrap();
     world
         .clock()
         .advance(SignedDuration::from_hours(24 * 30 + 1));
     let answer = university.record_expert_decision(confirm(&second)).await;
     refused(answer, Code::FailedPrecondition, "CALL_NOT_OPEN");
+    let answer = university.resubmit_validity_code_application(again());
+    refused(answer.await, Code::FailedPrecondition, "CALL_NOT_OPEN");
 }
 
 async fn a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_for(

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use gavah_api::v1 as pb;
 use gavah_api::v1::MatchResult::{Match, NoMatch, NotCompared};
-use gavah_testkit::world::{CallerKind, UNIVERSITY, UNIVERSITY_ALIAS, World};
+use gavah_testkit::world::{AGENCY_AGREEMENT, CallerKind, UNIVERSITY, UNIVERSITY_ALIAS, World};
 use tonic::Code;
 
 use crate::certificates::applied;
+use crate::harness::soon;
 use crate::messages::{FAMILY_NAME, FATHER_NAME, GIVEN_NAME, issue, national_code, person, record};
 use crate::peer::{Peer, refused};
 
@@ -21,6 +22,7 @@ cases_of_any_engine! {
     everything_that_is_wrong_with_the_claims_is_told_at_once,
     of_an_unknown_code_or_another_persons_nothing_is_compared,
     nothing_of_the_document_is_told_to_anybody,
+    what_is_not_agreed_on_is_not_compared,
 }
 
 type Results = BTreeMap<String, pb::MatchResult>;
@@ -77,6 +79,48 @@ async fn a_class_that_may_not_validate_may_not_compare(world: &mut World) {
         Code::PermissionDenied,
         "METHOD_NOT_ALLOWED_FOR_CLASS",
     );
+}
+
+async fn what_is_not_agreed_on_is_not_compared(world: &mut World) {
+    let (claims, code) = issued(world).await;
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    for (field, compared_then) in [
+        (
+            "NAME",
+            &[
+                "given_name_fa",
+                "family_name_fa",
+                "given_name_en",
+                "family_name_en",
+                "father_name_fa",
+                "birth_date",
+            ][..],
+        ),
+        ("INSTITUTION", &["institution_code"]),
+        ("PROGRAM", &["student_number", "degree_level", "field_code"]),
+        ("DOCUMENT", &["document_kind"]),
+    ] {
+        world
+            .reseed(|seed| {
+                let mut agreements = seed.agreement.iter_mut();
+                let theirs = agreements.find(|it| it.id == AGENCY_AGREEMENT).unwrap();
+                theirs.fields = vec![field.to_owned()];
+            })
+            .await;
+        let expected: Vec<_> = std::iter::once("person_id")
+            .chain(compared_then.iter().copied())
+            .collect();
+        soon("the agreement", async || {
+            let (verdict, results) = compared(&hub, &code, &claims).await;
+            assert_eq!(verdict.reason(), pb::VerdictReason::Ok);
+            let matched = results.iter().filter(|(_, result)| **result == Match);
+            let matched: Vec<_> = matched.map(|(field, _)| field.as_str()).collect();
+            (matched.len() == expected.len()
+                && expected.iter().all(|field| matched.contains(field)))
+            .then_some(())
+        })
+        .await;
+    }
 }
 
 async fn everything_that_is_wrong_with_the_claims_is_told_at_once(world: &mut World) {

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::code_guards::{issued, refused_after, refused_without_trace, university};
 use crate::harness::{run_on, soon};
-use crate::messages::issue;
+use crate::messages::{correct, issue};
 use crate::peer::{Peer, refused};
 
 cases_of_any_engine! {
@@ -19,6 +19,7 @@ cases_of_any_engine! {
     what_was_issued_keeps_its_quote_when_the_table_is_corrected,
     a_year_that_goes_over_to_the_new_rial_is_quoted_in_the_unit_of_the_day,
     every_version_of_a_table_stays_readable,
+    what_has_its_quote_needs_no_table_of_the_new_year,
     a_quote_is_refused_for_what_can_have_none,
     every_field_of_a_question_about_fees_is_checked,
 }
@@ -274,6 +275,21 @@ async fn every_version_of_a_table_stays_readable(world: &mut World) {
         "TARIFF_YEAR_NOT_LOADED",
     );
     assert_eq!(failure.metadata["budget_year"], (year - 1).to_string());
+}
+
+async fn what_has_its_quote_needs_no_table_of_the_new_year(world: &mut World) {
+    let peer = university(world).await;
+    let before = issued(peer.issue_validity_code(issue(world, UNIVERSITY)).await);
+    let new_year = JalaliDate::new(world.today().year() + 1, 1, 3).unwrap();
+    let ahead = new_year.start_of_day().duration_since(world.now());
+    world.clock().advance(ahead);
+    let answer = peer.issue_validity_code(issue(world, UNIVERSITY)).await;
+    refused(answer, Code::FailedPrecondition, "TARIFF_YEAR_NOT_LOADED");
+    let mut right = issue(world, UNIVERSITY);
+    right.subject.clone_from(&before.subject);
+    let answer = peer.correct_validity_code(correct(&before, right)).await;
+    let corrected = answer.unwrap().validity_code.unwrap();
+    assert_eq!(corrected.quote, before.quote);
 }
 
 async fn a_quote_is_refused_for_what_can_have_none(world: &mut World) {

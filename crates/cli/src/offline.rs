@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use gavah_domain::SystemEntropy;
 use gavah_server::config::Config;
-use gavah_store::{ActContext, Store, StoreLimits};
+use gavah_store::{ActContext, Store, StoreError, StoreLimits};
 
 use crate::connection::now;
 use crate::problem::Problem;
@@ -57,14 +57,17 @@ pub(crate) async fn open_patiently(config: &Config) -> Result<Store, Problem> {
     Ok(Store::open(&config.store.store_config(), limits, entropy).await?)
 }
 
-/// An act of the operator, now.
-pub(crate) fn act() -> ActContext {
-    ActContext {
+/// An act of the operator, now by the store's clock: a sandbox's may have been moved.
+///
+/// # Errors
+/// [`StoreError`].
+pub(crate) async fn act(store: &Store) -> Result<ActContext, StoreError> {
+    Ok(ActContext {
         actor: OPERATOR.to_owned(),
-        now: now(),
+        now: store.clock_of(now()).await?,
         trace_id: String::new(),
         claim: None,
-    }
+    })
 }
 
 /// Reads a text file.

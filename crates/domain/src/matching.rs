@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::{
+    agreement::AgreementField,
     calendar::JalaliDate,
     enums::text_enum,
     identity::PersonId,
@@ -59,6 +60,36 @@ pub struct Claims {
     pub document_number: Option<String>,
     /// Date of issue on paper.
     pub document_issue_date: Option<JalaliDate>,
+}
+
+impl Claims {
+    /// The claims about what is agreed on; the others are as if they had not been made. The person is claimed always, and what
+    /// else says who somebody is goes with the name.
+    #[must_use]
+    pub fn within(mut self, agreed: impl Fn(AgreementField) -> bool) -> Self {
+        if !agreed(AgreementField::Name) {
+            self.given_name_fa = None;
+            self.family_name_fa = None;
+            self.given_name_en = None;
+            self.family_name_en = None;
+            self.father_name_fa = None;
+            self.birth_date = None;
+        }
+        if !agreed(AgreementField::Institution) {
+            self.institution = None;
+        }
+        if !agreed(AgreementField::Program) {
+            self.student_number = None;
+            self.degree_level = None;
+            self.field_code = None;
+        }
+        if !agreed(AgreementField::Document) {
+            self.document_kind = None;
+            self.document_number = None;
+            self.document_issue_date = None;
+        }
+        self
+    }
 }
 
 /// What a document says.

@@ -148,7 +148,7 @@ impl Simulator {
         payment.session.to_string().parse().ok()
     }
 
-    /// The day file: every payment that was changed on this day (UTC), in the order of their opening, as CSV.
+    /// The day file: every payment that was changed on this day (in Tehran), in the order of their opening, as CSV.
     #[must_use]
     pub fn day_file(&self, day: jiff::civil::Date) -> String {
         self.shared.ledger().day_file(day)

@@ -23,6 +23,10 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+/// The longest that a payment gateway may be waited for, in milliseconds: an officer who says what became of a refund must
+/// not be overtaken by the gateway's answer.
+pub(crate) const GATEWAY_TIME_MS: u64 = 30_000;
+
 /// Everything the service is told from outside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {

@@ -20,6 +20,8 @@ on_both! {
     a_gateway_that_fails_when_it_is_asked_to_open_is_asked_again,
     a_gateway_that_fails_when_it_is_asked_to_verify_is_asked_again,
     what_the_gateway_refuses_to_open_has_failed,
+    a_payment_that_was_not_opened_is_given_up_by_confirming_it,
+    nobody_is_sent_to_pay_for_what_has_ended,
     another_amount_is_no_payment,
     a_callback_that_comes_twice_counts_once,
     what_is_not_paid_in_time_expires_with_its_payment,
@@ -94,16 +96,79 @@ async fn what_the_gateway_refuses_to_open_has_failed(world: &mut World) {
     priced(world).await;
     let window = Peer::of(world, CallerKind::Window).await;
     let waiting = waiting(world).await;
-    let request = start(&waiting);
-    assert!(world.gateway().next(SimulatedFault::Code(-41)));
-    let answer = window.start_payment(request.clone()).await;
-    let failure = refused(answer, Code::FailedPrecondition, "PAYMENT_GATEWAY_REFUSED");
-    assert_eq!(failure.metadata["cause"], "AMOUNT_TOO_LARGE");
-    assert_eq!(failure.metadata["gateway_code"], "-41");
-    // The same call tells what became of it; another begins anew.
-    let answer = window.start_payment(request).await.unwrap();
-    assert_eq!(answer.payment.unwrap().state(), P::Failed);
+    for (code, cause) in [
+        (-41, "AMOUNT_TOO_LARGE"),
+        (-14, "CALLBACK_DOMAIN"),
+        (-9, "INVALID_REQUEST"),
+    ] {
+        let request = start(&waiting);
+        assert!(world.gateway().next(SimulatedFault::Code(code)));
+        let answer = window.start_payment(request.clone()).await;
+        let failure = refused(answer, Code::FailedPrecondition, "PAYMENT_GATEWAY_REFUSED");
+        assert_eq!(failure.metadata["cause"], cause);
+        assert_eq!(failure.metadata["gateway_code"], code.to_string());
+        // The same call tells what became of it.
+        let answer = window.start_payment(request).await.unwrap();
+        assert_eq!(answer.payment.unwrap().state(), P::Failed);
+    }
+    // Another begins anew.
     started(&window, &start(&waiting)).await;
+}
+
+async fn a_payment_that_was_not_opened_is_given_up_by_confirming_it(world: &mut World) {
+    priced(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let waiting = waiting(world).await;
+    // The merchant is not active: that passes when somebody sees to it, and the payment stays open.
+    assert!(world.gateway().next(SimulatedFault::Code(-11)));
+    let answer = window.start_payment(start(&waiting)).await;
+    let failure = refused(answer, Code::Unavailable, "PAYMENT_GATEWAY_UNAVAILABLE");
+    // Whoever lost the request_id cannot begin another one.
+    let answer = window.start_payment(start(&waiting)).await;
+    let exists = refused(answer, Code::AlreadyExists, "OPEN_PAYMENT_EXISTS");
+    assert_eq!(exists.metadata["resource"], failure.metadata["resource"]);
+    let lost = pb::Payment {
+        name: exists.metadata["resource"].clone(),
+        ..Default::default()
+    };
+    let given_up = confirmed(&window, &lost, &start(&waiting)).await;
+    assert_eq!(
+        (given_up.state(), given_up.failure.as_str()),
+        (P::Failed, "NOT_OPENED")
+    );
+    let request = start(&waiting);
+    let payment = started(&window, &request).await;
+    decide(&payment.redirect_url, true).await.unwrap();
+    let paid = confirmed(&window, &payment, &request).await;
+    assert_eq!((paid.state(), lines(&paid)), (P::Verified, vec![L::Used]));
+}
+
+async fn nobody_is_sent_to_pay_for_what_has_ended(world: &mut World) {
+    priced(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let waiting = waiting(world).await;
+    let request = start(&waiting);
+    let payment = started(&window, &request).await;
+    window
+        .cancel_enrollment_certificate_application(stages::cancel(&waiting))
+        .await
+        .unwrap();
+    let again = window.start_payment(request.clone()).await.unwrap();
+    for told in [again.payment.unwrap(), look(world, &payment).await] {
+        assert_eq!(
+            (told.state(), told.failure.as_str()),
+            (P::Failed, "APPLICATION_ENDED")
+        );
+        assert_eq!(told.redirect_url, "");
+    }
+    // Whoever was at the bank already gets the money back.
+    decide(&payment.redirect_url, true).await.unwrap();
+    confirmed(&window, &payment, &request).await;
+    let due = becomes(world, &payment, P::RefundDue).await;
+    assert_eq!(
+        (due.refund_due, lines(&due)),
+        (due.amount, vec![L::RefundDue])
+    );
 }
 
 async fn another_amount_is_no_payment(world: &mut World) {

@@ -10,7 +10,7 @@ use super::{
     start_codes, started, waiting, waiting_code,
 };
 use crate::disputes;
-use crate::harness::soon;
+use crate::harness::{soon, together};
 use crate::messages::{date, national_code, person, request_id, upsert};
 use crate::peer::{Peer, refused};
 use crate::stages;
@@ -19,6 +19,7 @@ on_both! {
     what_is_paid_waits_out_a_pause_and_its_money_comes_back_when_it_is_cancelled,
     what_can_no_longer_be_issued_gives_the_money_back,
     a_refund_without_an_answer_is_never_asked_for_twice,
+    of_many_refunds_at_once_on_two_nodes_one_is_asked_for,
     what_was_used_is_paid_back_by_order_alone,
     a_paid_certificate_is_corrected_without_another_payment,
     a_day_file_settles_and_tells_what_differs,
@@ -269,6 +270,62 @@ async fn a_refund_without_an_answer_is_never_asked_for_twice(world: &mut World) 
     assert_eq!(done.refunds.last().unwrap().reference, "PAYA-1");
 }
 
+async fn of_many_refunds_at_once_on_two_nodes_one_is_asked_for(world: &mut World) {
+    priced(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let application = waiting(world).await;
+    let officer = pause(world).await;
+    let paid = paid(&window, &application).await;
+    window
+        .cancel_enrollment_certificate_application(stages::cancel(&application))
+        .await
+        .unwrap();
+    let due = look(world, &paid).await;
+    let second = world.add_node().await;
+    let officers = [
+        officer,
+        Peer::new(world.client_of(second, CallerKind::Organization).await),
+    ];
+    let session = session(world, &due);
+    let answers = together(8, |index| {
+        let officer = officers[index % 2].clone();
+        let method = match index % 4 {
+            3 => pb::RefundMethod::Recorded,
+            _ => pb::RefundMethod::Gateway,
+        };
+        let request = refund(&due, method, &session);
+        async move { officer.refund_payment(request).await }
+    })
+    .await;
+    let (done, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(done.len(), 1);
+    for other in others {
+        let failure = other.unwrap_err();
+        let reason = failure.reason.as_deref().unwrap();
+        assert!(
+            ["ETAG_MISMATCH", "STATE_TRANSITION_NOT_ALLOWED"].contains(&reason),
+            "{failure}"
+        );
+    }
+    let refunded = look(world, &due).await;
+    assert_eq!(
+        (refunded.state(), lines(&refunded)),
+        (P::Refunded, vec![L::Refunded])
+    );
+    assert_eq!(refunded.refunds.len(), 1);
+    // The gateway paid back what it was asked for, once.
+    let by_gateway = match refunded.refunds[0].method() {
+        pb::RefundMethod::Gateway => FEE,
+        _ => 0,
+    };
+    let file = world.gateway().day_file(world.today().to_gregorian());
+    let row = file.lines().find(|row| row.starts_with(&due.authority));
+    assert_eq!(
+        row.unwrap().split(',').nth(3),
+        Some(&*by_gateway.to_string())
+    );
+}
+
 async fn a_paid_certificate_is_corrected_without_another_payment(world: &mut World) {
     priced(world).await;
     let window = Peer::of(world, CallerKind::Window).await;
@@ -418,6 +475,21 @@ async fn a_day_file_settles_and_tells_what_differs(world: &mut World) {
         assert_eq!(answer.differences[4].payment, "");
     }
     assert_eq!(look(world, same).await.state(), P::Settled);
+    // What a file has had is not missed in another one of its day.
+    let other = pb::ReconcilePaymentsRequest {
+        request_id: request_id(),
+        validate_only: true,
+        day: Some(date(world.today())),
+        rows: vec![row(reference)],
+    };
+    let differences = officer.reconcile_payments(other).await.unwrap().differences;
+    let missing: Vec<_> = differences
+        .iter()
+        .filter(|difference| difference.kind() == D::MissingInFile)
+        .map(|difference| &difference.payment)
+        .collect();
+    assert!(!missing.contains(&&same.name));
+    assert!(missing.contains(&&amount.name));
     assert_eq!(look(world, amount).await.state(), P::Verified);
     // What only the file knew is asked about at once.
     becomes(world, unverified, P::Verified).await;

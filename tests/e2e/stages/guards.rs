@@ -468,12 +468,23 @@ async fn a_pause_stops_confirming_and_approving(world: &mut World) {
     university.record_university_decision(reject).await.unwrap();
 }
 
+/// An application that the university gave back to the student.
+async fn returned(world: &World) -> pb::EnrollmentCertificateApplication {
+    let handed_in = handed_in(world, UNIVERSITY).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let give_back = university_decision(&handed_in, pb::UniversityDecision::Return);
+    let returned = university.record_university_decision(give_back).await;
+    returned.unwrap().application.unwrap()
+}
+
 async fn requests_in_flight_outlive_their_call_for_its_run_off_days(world: &mut World) {
     reviewed(world).await;
     let university = Peer::of(world, CallerKind::University).await;
     let organization = Peer::of(world, CallerKind::Organization).await;
     let early = handed_in(world, UNIVERSITY).await;
     let late = handed_in(world, UNIVERSITY).await;
+    let returned = returned(world).await;
+    let returned_for_long = self::returned(world).await;
     let approved_in_time = confirmed(world, UNIVERSITY).await;
     let close = pb::CloseServiceCallRequest {
         request_id: request_id(),
@@ -493,6 +504,9 @@ async fn requests_in_flight_outlive_their_call_for_its_run_off_days(world: &mut 
     let confirm = university_decision(&early, pb::UniversityDecision::Confirm);
     let answer = university.record_university_decision(confirm).await;
     answer.unwrap();
+    let again = window.submit_enrollment_certificate_application(submit(&returned));
+    let again = again.await.unwrap().application.unwrap();
+    assert_eq!(again.quote, returned.quote);
     world
         .clock()
         .advance(SignedDuration::from_hours(24 * 30 + 1));
@@ -500,6 +514,8 @@ async fn requests_in_flight_outlive_their_call_for_its_run_off_days(world: &mut 
     let confirm = university_decision(&late, pb::UniversityDecision::Confirm);
     let answer = university.record_university_decision(confirm).await;
     refused(answer, Code::FailedPrecondition, "CALL_NOT_OPEN");
+    let again = window.submit_enrollment_certificate_application(submit(&returned_for_long));
+    refused(again.await, Code::FailedPrecondition, "CALL_NOT_OPEN");
     // It can still be ended.
     let reject = university_decision(&late, pb::UniversityDecision::Reject);
     university.record_university_decision(reject).await.unwrap();

@@ -79,9 +79,11 @@ async fn load(args: &LoadArgs, output: Output) -> Result<Exit, Problem> {
     let config = args.config.load()?;
     let years = years(&args.file)?;
     let store = offline::open(&config).await?;
-    let loads = store
-        .publish_calendar(&offline::act(), &years, args.replace)
-        .await;
+    let loads = async {
+        let act = offline::act(&store).await?;
+        store.publish_calendar(&act, &years, args.replace).await
+    };
+    let loads = loads.await;
     store.close().await;
     let loads = loads?;
     let differs = loads.iter().filter_map(|(year, load)| match load {

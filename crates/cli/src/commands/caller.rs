@@ -75,7 +75,11 @@ async fn register(args: &RegisterArgs, output: Output) -> Result<Exit, Problem> 
     let config = args.config.load()?;
     let new = new_caller(args, &config.tls.trust_domain)?;
     let store = offline::open(&config).await?;
-    let change = store.create_caller(&offline::act(), &new).await;
+    let change = async {
+        let act = offline::act(&store).await?;
+        store.create_caller(&act, &new).await
+    };
+    let change = change.await;
     let refusal = match &change {
         Ok(change) => refusal(&store, &new, change).await,
         Err(_) => Ok(None),

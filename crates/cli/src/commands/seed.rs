@@ -28,7 +28,11 @@ pub(crate) async fn run(args: &SeedArgs, output: Output) -> Result<Exit, Problem
     seed.check()
         .map_err(|error| Problem::Usage(error.0.iter().map(|place| at(&wrong(place))).collect()))?;
     let store = offline::open(&config).await?;
-    let loaded = store.load_seed(&offline::act(), &seed).await;
+    let loaded = async {
+        let act = offline::act(&store).await?;
+        store.load_seed(&act, &seed).await
+    };
+    let loaded = loaded.await;
     store.close().await;
     loaded?;
     output.show(&json!({

@@ -139,7 +139,11 @@ async fn load(args: &LoadArgs, output: Output) -> Result<Exit, Problem> {
         row: rows(&args.file, args.year)?,
     };
     let store = offline::open(&config).await?;
-    let loaded = store.publish_tariff(&offline::act(), &tariff).await;
+    let loaded = async {
+        let act = offline::act(&store).await?;
+        store.publish_tariff(&act, &tariff).await
+    };
+    let loaded = loaded.await;
     store.close().await;
     let loaded = loaded?;
     let version = loaded

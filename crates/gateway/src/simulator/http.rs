@@ -148,7 +148,7 @@ fn act(
     }
 }
 
-/// What the real gateway gives out in its panel: the file of a day (UTC).
+/// What the real gateway gives out in its panel: the file of a day (in Tehran).
 async fn day_file(Held(shared): Held<Arc<Shared>>, Path(date): Path<String>) -> Response {
     match date.parse() {
         Ok(date) => {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use gavah_domain::JalaliDate;
+use jiff::{Timestamp, civil::Date};
 
 use super::SimulatedFault;
 
@@ -170,7 +171,7 @@ impl Ledger {
     pub(super) fn day_file(&self, day: Date) -> String {
         let mut file =
             String::from("authority,ref_id,amount,refunded,state,created_at,changed_at\n");
-        let of_day = |payment: &&Payment| payment.changed_at.to_zoned(TimeZone::UTC).date() == day;
+        let of_day = |payment: &&Payment| JalaliDate::of(payment.changed_at).to_gregorian() == day;
         for (authority, payment) in &self.payments {
             if !of_day(&payment) {
                 continue;

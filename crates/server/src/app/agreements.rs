@@ -3,7 +3,7 @@
 use gavah_domain::Reason;
 use gavah_domain::agreement::{Agreement, AgreementEnd, AgreementPurpose, AgreementState};
 use gavah_domain::caller::CallerClass;
-use gavah_domain::service::{ServiceCallState, ServiceKind};
+use gavah_domain::service::{ServiceCall, ServiceCallState, ServiceKind};
 use gavah_domain::{TextEnum, Violations};
 use gavah_store::{
     ActContext, AgreementFilter, AgreementText, RegistryChange, StoredAgreement, StoredCall,
@@ -313,31 +313,40 @@ fn own(call: &Acting) -> Option<(Vec<String>, String)> {
     Some((consumers, call.caller.id.as_str().to_owned()))
 }
 
-/// The service of the call an agreement belongs to.
+/// The service of the call an agreement belongs to. A call that has just come is in the store before it is in memory.
 ///
 /// # Errors
 ///
-/// [`AppError::Internal`] when the call is unknown.
-pub fn service_of(call: &Acting, stored: &StoredAgreement) -> Result<ServiceKind, AppError> {
-    let under = call.snapshot.call(&stored.agreement.call_id);
-    let service = under.map(|under| under.service);
-    service.ok_or(AppError::Internal("an agreement names an unknown call"))
+/// [`AppError::Internal`] when the call is unknown; [`AppError::Store`].
+pub async fn service_of(
+    app: &App,
+    call: &Acting,
+    stored: &StoredAgreement,
+) -> Result<ServiceKind, AppError> {
+    let id = stored.agreement.call_id.as_str();
+    if let Some(under) = call.snapshot.call(id) {
+        return Ok(under.service);
+    }
+    let under = app.store_for(call).find_service_call(id).await?;
+    under
+        .map(|under| under.call.service)
+        .ok_or(AppError::Internal("an agreement names an unknown call"))
 }
 
-/// Whether what was handed in under an agreement may still be decided.
+/// Whether what was handed in under an agreement may still be decided: its call; `None` where an early version noted no
+/// agreement.
 ///
 /// # Errors
 ///
 /// AGREEMENT_NOT_ACTIVE, CALL_NOT_OPEN; [`AppError::Store`].
-pub(super) async fn in_flight(
+pub(super) async fn in_flight<'a>(
     app: &App,
-    call: &Acting,
+    call: &'a Acting,
     id: &str,
     now: Timestamp,
-) -> Result<(), AppError> {
-    // An early version noted none.
+) -> Result<Option<&'a ServiceCall>, AppError> {
     if id.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let missing = AppError::Internal("an application names an unknown agreement");
     let stored = app.store_for(call).find_agreement(id).await?;
@@ -351,9 +360,10 @@ pub(super) async fn in_flight(
             next.call_id == agreement.call_id && next.permits(AgreementPurpose::Issue).is_ok()
         });
     if agreement.state == AgreementState::Terminated && followed && under.runs_off(now) {
-        return Ok(());
+        return Ok(Some(under));
     }
-    Ok(agreement.runs_off(under, now)?)
+    agreement.runs_off(under, now)?;
+    Ok(Some(under))
 }
 
 /// Whether the agreement under which an application was handed in is suspended, and so may be in force again.
@@ -373,7 +383,7 @@ pub(super) async fn is_suspended(app: &App, call: &Acting, id: &str) -> Result<b
 /// [`AppError::Store`].
 pub async fn close_due(app: &App) -> Result<usize, AppError> {
     let now = app.clock.now();
-    let due = |call: &gavah_domain::service::ServiceCall| {
+    let due = |call: &ServiceCall| {
         call.state == ServiceCallState::Open && call.close_time.is_some_and(|close| close <= now)
     };
     // The registry in memory says whether there is anything to do.

@@ -4,8 +4,8 @@ use gavah_domain::caller::CallerClass;
 use gavah_domain::code_application::{CodeApplicationAction as Action, CodeApplicationState};
 use gavah_domain::institution::{Institution, InstitutionState};
 use gavah_domain::program::DegreeLevel;
-use gavah_domain::service::{ServiceKind, WorkflowVersion};
-use gavah_domain::tariff::ISSUE;
+use gavah_domain::service::{ServiceCall, ServiceKind, WorkflowVersion};
+use gavah_domain::tariff::{ISSUE, Quote};
 use gavah_domain::{PersonId, Reason};
 use gavah_store::{
     ActContext, Attestation, CertificateFilter, CodeApplicationChange, CodeApplicationContent,
@@ -22,7 +22,7 @@ use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, pr
 use super::payments::settle::{Step, may_wait};
 use super::service_levels::due_time;
 use super::{
-    App, PAY_WITHIN, Terms, context, earlier, lot, may_read, not_paused, owned, owns, scope, terms,
+    App, PAY_WITHIN, context, earlier, lot, may_read, not_paused, owned, owns, scope, terms,
 };
 use crate::call::Acting;
 use crate::convert::Head;
@@ -232,6 +232,51 @@ async fn decided(
     })
 }
 
+/// What an application is handed in under.
+struct Ruled<'a> {
+    call: &'a ServiceCall,
+    agreement: String,
+    workflow: &'a WorkflowVersion,
+    quote: Quote,
+}
+
+/// What an application is handed in under: one that was returned goes on by what it was handed in under at first.
+async fn ruled<'a>(
+    app: &App,
+    call: &'a Acting,
+    institution: &Institution,
+    begun: Option<&CodeApplicationContent>,
+    now: Timestamp,
+) -> Result<Ruled<'a>, AppError> {
+    let service = ServiceKind::ValidityCode;
+    let (under, workflow) = match begun {
+        Some(begun) => {
+            not_paused(call, service, institution)?;
+            let under = in_flight(app, call, &begun.agreement, now).await?;
+            (under, Some(pinned(call, begun)?))
+        }
+        None => (None, None),
+    };
+    if let (Some(begun), Some(under), Some(workflow)) = (begun, under, workflow) {
+        return Ok(Ruled {
+            call: under,
+            agreement: begun.agreement.clone(),
+            workflow,
+            quote: begun.quote.clone(),
+        });
+    }
+    let terms = terms(app, call, service, ISSUE, institution, now)?;
+    Ok(Ruled {
+        call: terms.call,
+        agreement: terms.agreement.id.clone(),
+        workflow: workflow.unwrap_or(terms.workflow),
+        quote: match begun {
+            Some(begun) => begun.quote.clone(),
+            None => terms.quote(call)?,
+        },
+    })
+}
+
 /// Everything that is checked when an application is handed in.
 async fn hand_in(
     app: &App,
@@ -243,25 +288,14 @@ async fn hand_in(
 ) -> Result<Planned, AppError> {
     let facts = &input.facts;
     let institution = owned(call, &facts.program.institution)?;
-    let Terms {
+    let begun = before.as_ref().map(|before| &before.content);
+    let Ruled {
         call: open,
         agreement,
         workflow,
         quote,
-    } = terms(
-        app,
-        call,
-        ServiceKind::ValidityCode,
-        ISSUE,
-        institution,
-        now,
-    )?;
+    } = ruled(app, call, institution, begun, now).await?;
     enabled(open, facts.document.kind)?;
-    let begun = before.as_ref().map(|before| &before.content);
-    let workflow = match begun {
-        Some(begun) => pinned(call, begun)?,
-        None => workflow,
-    };
     if !workflow.university_review {
         return Err(Reason::ReviewNotOffered.into());
     }
@@ -287,13 +321,13 @@ async fn hand_in(
         double_major_declared: facts.double_major_declared,
         external_ref: facts.external_ref.clone(),
         attachments: input.attachments.clone(),
-        quote: begun.map_or(quote, |begun| begun.quote.clone()),
+        quote,
         workflow_version: workflow.id.clone(),
         documents: match begun {
             Some(begun) => begun.documents,
             None => call.documents(ServiceKind::ValidityCode),
         },
-        agreement: agreement.id.clone(),
+        agreement,
         due_time: begun.and_then(|begun| begun.due_time),
         attestation: None,
     };

@@ -192,8 +192,9 @@ async fn prepare(
     let quote = match paid {
         Some(quote) => quote,
         None => {
-            free(&terms.quote)?;
-            terms.quote
+            let quote = terms.quote(call)?;
+            free(&quote)?;
+            quote
         }
     };
     let facts = &input.facts;

@@ -1,7 +1,7 @@
 //! Under which agreement a call is made, and what that lets it do and be told.
 
 use gavah_domain::Reason;
-use gavah_domain::agreement::{Agreement, AgreementPurpose, AgreementState};
+use gavah_domain::agreement::{Agreement, AgreementField, AgreementPurpose, AgreementState};
 use gavah_domain::caller::CallerClass;
 use gavah_domain::disclosure::Told;
 use jiff::Timestamp;
@@ -23,6 +23,13 @@ impl<'a> Mandate<'a> {
     /// The agreements.
     pub fn agreements(&self) -> impl Iterator<Item = &'a Agreement> + Clone + use<'a> {
         self.agreements.into_iter().flatten()
+    }
+
+    /// Whether all of them disclose the field.
+    #[must_use]
+    pub fn discloses(&self, field: AgreementField) -> bool {
+        self.agreements()
+            .all(|agreement| agreement.fields.contains(&field))
     }
 
     /// What of `told` may be told under all of them.

@@ -210,7 +210,18 @@ struct Terms<'a> {
     call: &'a ServiceCall,
     agreement: &'a Agreement,
     workflow: &'a WorkflowVersion,
-    quote: Quote,
+    priced: Priced<'a>,
+}
+
+impl Terms<'_> {
+    /// The fee with its ground, as it is quoted now.
+    ///
+    /// # Errors
+    ///
+    /// TARIFF_YEAR_NOT_LOADED.
+    fn quote(&self, call: &Acting) -> Result<Quote, AppError> {
+        Ok(tariffs::quoted(&call.snapshot, &self.priced)?.quote)
+    }
 }
 
 impl Acting {
@@ -225,12 +236,12 @@ impl Acting {
 }
 
 /// The guards every issuing shares, in the order in which their refusals matter:
-/// no pause, open call and active agreement with calls left, eligible institution, and a fee with its ground.
+/// no pause, open call and active agreement with calls left, eligible institution.
 fn terms<'a>(
     app: &App,
     call: &'a Acting,
     service: ServiceKind,
-    request_type: &str,
+    request_type: &'a str,
     institution: &Institution,
     now: Timestamp,
 ) -> Result<Terms<'a>, AppError> {
@@ -264,18 +275,16 @@ fn terms<'a>(
         .ok_or(AppError::Internal(
             "a service call names an unknown workflow version",
         ))?;
-    let asked = Priced {
-        service,
-        request_type,
-        institution_type: institution.kind,
-        date: JalaliDate::of(now),
-    };
-    let quote = tariffs::quoted(snapshot, &asked)?.quote;
     Ok(Terms {
         call: open,
         agreement,
         workflow,
-        quote,
+        priced: Priced {
+            service,
+            request_type,
+            institution_type: institution.kind,
+            date: JalaliDate::of(now),
+        },
     })
 }
 

@@ -78,30 +78,33 @@ pub async fn validate_code(
     call: &Acting,
     question: &ValidateInput,
 ) -> Result<Answer, AppError> {
-    validate_for(app, call, question, AgreementPurpose::Validate).await
+    let (answer, _) = validate_for(app, call, question, AgreementPurpose::Validate).await?;
+    Ok(answer)
 }
 
-async fn validate_for(
+async fn validate_for<'a>(
     app: &App,
-    call: &Acting,
+    call: &'a Acting,
     question: &ValidateInput,
     purpose: AgreementPurpose,
-) -> Result<Answer, AppError> {
+) -> Result<(Answer, Mandate<'a>), AppError> {
     let now = app.clock.now();
     let mandate = mandate(app, call, purpose, Counted::Call(1), now)?;
     app.budgets.check(call, now)?;
     let Ok(code) = &question.code else {
-        return Ok(Answer::without_document(Verdict::malformed(), now));
+        let answer = Answer::without_document(Verdict::malformed(), now);
+        return Ok((answer, mandate));
     };
     let found = find(app, call, code).await?;
     let answer = judge(call, mandate, code, found, question, now);
     let lookup = (answer.verdict.reason, question.claim.as_ref());
     app.budgets.spend(app, call, iter::once(lookup), now);
-    Ok(answer)
+    Ok((answer, mandate))
 }
 
 /// Validates a code for the person that the claims name, and compares the claims. A claim that is wrong is a wrong guess:
-/// otherwise what is told to nobody, as a date of birth, could be tried until it matches.
+/// otherwise what is told to nobody, as a date of birth, could be tried until it matches. What the agreements do not disclose
+/// is not compared either.
 ///
 /// # Errors
 ///
@@ -118,9 +121,10 @@ pub async fn match_code(
         // Of the document nothing is told beside what came of the claims.
         purpose: AskingPurpose::StatusCheck,
     };
-    let answer = validate_for(app, call, &question, AgreementPurpose::Match).await?;
+    let (answer, mandate) = validate_for(app, call, &question, AgreementPurpose::Match).await?;
     let facts = answer.found.as_deref().and_then(Found::facts);
-    let compared = compare(claims, facts);
+    let claims = claims.clone().within(|field| mandate.discloses(field));
+    let compared = compare(&claims, facts);
     // The person is compared by the verdict; of another nothing else is.
     let mut others = compared.iter().filter(|(name, _)| *name != "person_id");
     if others.any(|(_, result)| *result == MatchResult::NoMatch) {

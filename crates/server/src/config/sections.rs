@@ -12,8 +12,8 @@ use tracing::Level;
 
 use super::reader::{Found, Reader, Reported, Section};
 use super::{
-    AuditConfig, BudgetsConfig, CacheConfig, Config, LimitsConfig, ListenConfig, LogFormat,
-    Problem, RegistryConfig, RuntimeConfig, SandboxConfig, SigningConfig, StoreSection,
+    AuditConfig, BudgetsConfig, CacheConfig, Config, GATEWAY_TIME_MS, LimitsConfig, ListenConfig,
+    LogFormat, Problem, RegistryConfig, RuntimeConfig, SandboxConfig, SigningConfig, StoreSection,
     TelemetryConfig, TlsConfig,
 };
 use crate::transport::TlsFiles;
@@ -322,8 +322,8 @@ fn payment(section: &mut Section<'_, '_>) -> Result<Option<ZarinpalConfig>, Repo
     };
     let base_url = address("base_url", "https://payment.zarinpal.com");
     let refund_url = address("refund_url", "https://next.zarinpal.com/api/v4/graphql");
-    let connect_timeout = section.millis("connect_timeout_ms", ms(3_000));
-    let timeout = section.millis("timeout_ms", ms(8_000));
+    let connect_timeout = section.number("connect_timeout_ms", 3_000, 1..=GATEWAY_TIME_MS);
+    let timeout = section.number("timeout_ms", 8_000, 1..=GATEWAY_TIME_MS);
     let (token, base_url, refund_url) = (token?, base_url?, refund_url?);
     let (connect_timeout, timeout) = (connect_timeout?, timeout?);
     Ok(merchant?.map(|merchant_id_file| ZarinpalConfig {
@@ -331,8 +331,8 @@ fn payment(section: &mut Section<'_, '_>) -> Result<Option<ZarinpalConfig>, Repo
         refund_url,
         merchant_id_file,
         access_token_file: token,
-        connect_timeout,
-        timeout,
+        connect_timeout: ms(connect_timeout),
+        timeout: ms(timeout),
     }))
 }
 

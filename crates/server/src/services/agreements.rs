@@ -6,6 +6,7 @@ use gavah_store::StoredAgreement;
 use tonic::{Request, Response, Status};
 
 use super::{Services, reply, split};
+use crate::app::App;
 use crate::app::agreements as app;
 use crate::call::Call;
 use crate::convert::agreement;
@@ -118,7 +119,10 @@ impl AgreementService for Services {
         let act = async {
             let input = agreement::request_agreement(message)?;
             let stored = app::request(&self.app, &call, input).await?;
-            let agreement = stored.map(|stored| told(&call, &stored)).transpose()?;
+            let agreement = match stored {
+                Some(stored) => Some(told(&self.app, &call, &stored).await?),
+                None => None,
+            };
             Ok(pb::RequestAgreementResponse { agreement })
         };
         let result = act.await;
@@ -133,7 +137,10 @@ impl AgreementService for Services {
         let act = async {
             let input = agreement::approve(message)?;
             let stored = app::change(&self.app, &call, input).await?;
-            let agreement = stored.map(|stored| told(&call, &stored)).transpose()?;
+            let agreement = match stored {
+                Some(stored) => Some(told(&self.app, &call, &stored).await?),
+                None => None,
+            };
             Ok(pb::ApproveAgreementResponse { agreement })
         };
         let result = act.await;
@@ -148,7 +155,10 @@ impl AgreementService for Services {
         let act = async {
             let input = agreement::suspend(message)?;
             let stored = app::change(&self.app, &call, input).await?;
-            let agreement = stored.map(|stored| told(&call, &stored)).transpose()?;
+            let agreement = match stored {
+                Some(stored) => Some(told(&self.app, &call, &stored).await?),
+                None => None,
+            };
             Ok(pb::SuspendAgreementResponse { agreement })
         };
         let result = act.await;
@@ -163,7 +173,10 @@ impl AgreementService for Services {
         let act = async {
             let input = agreement::reinstate(message)?;
             let stored = app::change(&self.app, &call, input).await?;
-            let agreement = stored.map(|stored| told(&call, &stored)).transpose()?;
+            let agreement = match stored {
+                Some(stored) => Some(told(&self.app, &call, &stored).await?),
+                None => None,
+            };
             Ok(pb::ReinstateAgreementResponse { agreement })
         };
         let result = act.await;
@@ -178,7 +191,10 @@ impl AgreementService for Services {
         let act = async {
             let input = agreement::terminate(message, app::side(&call))?;
             let stored = app::change(&self.app, &call, input).await?;
-            let agreement = stored.map(|stored| told(&call, &stored)).transpose()?;
+            let agreement = match stored {
+                Some(stored) => Some(told(&self.app, &call, &stored).await?),
+                None => None,
+            };
             Ok(pb::TerminateAgreementResponse { agreement })
         };
         let result = act.await;
@@ -193,7 +209,7 @@ impl AgreementService for Services {
         let act = async {
             let id = agreement::get_agreement(&message)?;
             let stored = app::find(&self.app, &call, &id).await?;
-            let agreement = Some(told(&call, &stored)?);
+            let agreement = Some(told(&self.app, &call, &stored).await?);
             Ok(pb::GetAgreementResponse { agreement })
         };
         let result = act.await;
@@ -208,17 +224,18 @@ impl AgreementService for Services {
         let act = async {
             let filter = agreement::list_agreements(&message)?;
             let stored = app::list(&self.app, &call, filter).await?;
-            let agreements = stored.iter().map(|stored| told(&call, stored));
-            Ok(pb::ListAgreementsResponse {
-                agreements: agreements.collect::<Result<_, _>>()?,
-            })
+            let mut agreements = Vec::with_capacity(stored.len());
+            for stored in &stored {
+                agreements.push(told(&self.app, &call, stored).await?);
+            }
+            Ok(pb::ListAgreementsResponse { agreements })
         };
         let result = act.await;
         reply(&call, result)
     }
 }
 
-fn told(call: &Call, stored: &StoredAgreement) -> Result<pb::Agreement, AppError> {
-    let service = app::service_of(call, stored)?;
+async fn told(app: &App, call: &Call, stored: &StoredAgreement) -> Result<pb::Agreement, AppError> {
+    let service = app::service_of(app, call, stored).await?;
     Ok(agreement::agreement_to_pb(stored, service))
 }

@@ -11,7 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::refund::touch;
-use super::{StoredPayment, hold};
+use super::{Finding, StoredPayment, hold};
 use crate::entity::{payment, payment_line};
 use crate::tx::Done;
 use crate::{ActContext, Store, StoreError};
@@ -67,6 +67,7 @@ impl Store {
                     let line = line(tx, application, LineState::Waiting).await?;
                     let line = line.ok_or(StoreError::Corrupt("paid without a payment"))?;
                     move_line(tx, &line, LineState::Paid, line.next_time).await?;
+                    self.call_off(tx, context, application).await?;
                 }
                 "ISSUING" => {
                     let line = line(tx, application, LineState::Paid).await?;
@@ -82,11 +83,51 @@ impl Store {
                         move_line(tx, &line, LineState::RefundDue, None).await?;
                         self.owe(tx, context, line.payment_id).await?;
                     }
+                    self.call_off(tx, context, application).await?;
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Nobody need pay for the application any more: an open payment that was for nothing else has failed. Money that comes
+    /// in nevertheless is to be paid back.
+    async fn call_off(
+        &self,
+        tx: &DatabaseTransaction,
+        context: &ActContext,
+        application: &str,
+    ) -> Result<(), StoreError> {
+        use payment_line::Column;
+        let row = payment_line::Entity::find()
+            .filter(Column::OpenApplication.eq(application))
+            .one(tx)
+            .await?;
+        let Some(row) = row else {
+            return Ok(());
+        };
+        let stored = hold(tx, row.payment_id).await?;
+        if !stored.state.is_open() {
+            return Ok(());
+        }
+        payment_line::Entity::update_many()
+            .col_expr(Column::OpenApplication, Expr::value(None::<String>))
+            .filter(Column::OpenApplication.eq(application))
+            .filter(Column::PaymentId.eq(stored.id))
+            .exec(tx)
+            .await?;
+        let others = payment_line::Entity::find()
+            .filter(Column::PaymentId.eq(stored.id))
+            .filter(Column::OpenApplication.is_not_null())
+            .one(tx)
+            .await?;
+        if others.is_some() {
+            return Ok(());
+        }
+        let ended = Finding::Failed("APPLICATION_ENDED".to_owned());
+        self.find_out(tx, context, &stored, PaymentState::Failed, "FAIL", &ended)
+            .await
     }
 
     /// A payment of which something is to be paid back says so.

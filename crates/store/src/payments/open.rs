@@ -89,10 +89,23 @@ pub enum Finding {
     },
     /// It cannot be paid: why, by a stable name.
     Failed(String),
+    /// The gateway never opened it, and nobody asks any more.
+    NotOpened,
     /// Its time is over and it was not paid.
     Expired,
     /// Nothing new.
     Nothing,
+}
+
+impl Finding {
+    /// Why the payment failed, by a stable name, if it did.
+    fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed(why) => Some(why),
+            Self::NotOpened => Some("NOT_OPENED"),
+            Self::Opened(_) | Self::Paid { .. } | Self::Expired | Self::Nothing => None,
+        }
+    }
 }
 
 /// What a request_id stands for already.
@@ -207,6 +220,10 @@ impl Store {
                 }
                 let stored = get(tx, id).await?;
                 let (to, action) = match finding {
+                    Finding::NotOpened if stored.state != PaymentState::Created => {
+                        return Ok(Done::Commit(PaymentOutcome::Done(Box::new(stored))));
+                    }
+                    Finding::NotOpened => (PaymentState::Failed, "FAIL"),
                     Finding::Opened(_) => (PaymentState::Redirected, "REDIRECT"),
                     Finding::Paid { .. } => (PaymentState::Verified, "VERIFY"),
                     Finding::Failed(_) => (PaymentState::Failed, "FAIL"),
@@ -222,12 +239,8 @@ impl Store {
                     }
                     return Ok(Done::Commit(PaymentOutcome::Done(Box::new(stored))));
                 }
-                found_out(tx, context, &stored, to, finding).await?;
-                let mut act = stored.act(action, to);
-                if let Finding::Failed(why) = finding {
-                    act.reason.clone_from(why);
-                }
-                self.append(tx, context, act).await?;
+                self.find_out(tx, context, &stored, to, action, finding)
+                    .await?;
                 if to == PaymentState::Verified && stored.state == PaymentState::Expired {
                     // Late money: its applications ended with it, or are about to.
                     give_back(tx, id).await?;
@@ -238,6 +251,24 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// The payment enters the state of a finding, with its audit entry and event.
+    pub(super) async fn find_out(
+        &self,
+        tx: &DatabaseTransaction,
+        context: &ActContext,
+        stored: &StoredPayment,
+        to: PaymentState,
+        action: &'static str,
+        finding: &Finding,
+    ) -> Result<(), StoreError> {
+        found_out(tx, context, stored, to, finding).await?;
+        let mut act = stored.act(action, to);
+        if let Some(why) = finding.failure() {
+            why.clone_into(&mut act.reason);
+        }
+        self.append(tx, context, act).await
     }
 
     /// Takes open payments that the gateway is to be asked about now, at most `limit`, for this node: others ask about them
@@ -421,7 +452,9 @@ async fn found_out(
             .col_expr(Column::Reference, Expr::value(reference.as_str()))
             .col_expr(Column::Fee, Expr::value(*fee))
             .col_expr(Column::VerifyTime, Expr::value(now)),
-        Finding::Failed(why) => update.col_expr(Column::Failure, Expr::value(why.as_str())),
+        Finding::Failed(_) | Finding::NotOpened => {
+            update.col_expr(Column::Failure, Expr::value(finding.failure()))
+        }
         Finding::Expired | Finding::Nothing => update,
     };
     if to != PaymentState::Redirected {

@@ -138,6 +138,8 @@ impl Store {
                 let mut refunds = stored.refunds.iter();
                 if refunds.any(|it| it.id == refund && it.state == RefundState::Asked) {
                     self.end(tx, context, &stored, refund, end, "").await?;
+                } else if matches!(end, RefundEnd::Done(_)) {
+                    tracing::error!(payment = %payment_id, %refund, ?end, "a refund was done after somebody had ended it");
                 }
                 Ok(Done::Commit(get(tx, payment_id).await?))
             })

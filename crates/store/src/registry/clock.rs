@@ -1,5 +1,6 @@
 //! The clock of a sandbox.
 
+use jiff::{SignedDuration, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -46,6 +47,17 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// What the clock that all nodes go by shows at the real instant `now`: later than that where a sandbox's was moved.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn clock_of(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let ahead = SignedDuration::from_micros(self.read("find_clock", self.clock_ahead()).await?);
+        now.checked_add(ahead)
+            .map_err(|_| StoreError::Corrupt("sandbox_clock"))
     }
 
     /// How far the clock was moved, in microseconds.

@@ -7,7 +7,10 @@ use gavah_domain::service::ServiceCallState;
 use jiff::Timestamp;
 use sea_orm::Iterable;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Set};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    IntoActiveModel, QuerySelect, Set,
+};
 
 use super::{
     AgreementSeed, AgreementTextSeed, CallSeed, Seed, SeedError, TermSeed, WorkflowRules,
@@ -18,6 +21,9 @@ use crate::entity::{agreement, agreement_text, service_call, term, workflow_vers
 use crate::registry::bump;
 use crate::tx::Done;
 use crate::{Act, ActContext, Store, StoreError};
+
+/// Key of the advisory lock under which one seed at a time is loaded.
+const SEED_LOCK: i64 = 0x6761_7661_6803;
 
 impl Store {
     /// Loads a checked seed in one transaction: rows with a known id are
@@ -31,6 +37,7 @@ impl Store {
             .map_err(|error| StoreError::Config(error.to_string()))?;
         self.run_tx("load_seed", |tx, _| {
             Box::pin(async move {
+                one_at_a_time(tx).await?;
                 for term in &seed.term {
                     put(tx, term_row(term)?).await?;
                 }
@@ -47,7 +54,7 @@ impl Store {
                         return Err(unknown(format!("call[{index}].workflow")));
                     }
                     let stored = service_call::Entity::find_by_id(call.id.as_str());
-                    let stored = stored.one(tx).await?;
+                    let stored = stored.lock_exclusive().one(tx).await?;
                     let closed = ServiceCallState::Closed.as_str();
                     if stored.as_ref().is_some_and(|stored| stored.state == closed)
                         && call.state != closed
@@ -93,6 +100,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// Two seeds at the same moment would not see what the other publishes. SQLite has one writer anyway.
+async fn one_at_a_time(tx: &DatabaseTransaction) -> Result<(), StoreError> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({SEED_LOCK})"))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Inserts a row, or replaces the one with the same primary key.
@@ -185,7 +201,9 @@ async fn put_agreement(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let id = format!("{}/{consumer}", seed.id);
-    let stored = agreement::Entity::find_by_id(id.as_str()).one(tx).await?;
+    let stored = agreement::Entity::find_by_id(id.as_str());
+    // What somebody ends meanwhile stays ended.
+    let stored = stored.lock_exclusive().one(tx).await?;
     let ended = AgreementState::Terminated.as_str();
     if stored.as_ref().is_some_and(|stored| stored.state == ended) && seed.state != ended {
         return Ok(false);

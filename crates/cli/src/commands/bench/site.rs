@@ -145,7 +145,7 @@ impl Site {
     async fn register_in(&self, store: &Store) -> Result<(), Problem> {
         let act = ActContext {
             actor: "operator/bench".to_owned(),
-            ..offline::act()
+            ..offline::act(store).await?
         };
         let code = InstitutionCode::parse(INSTITUTION);
         let code = code.map_err(|reason| Problem::Internal(reason.to_string()))?;

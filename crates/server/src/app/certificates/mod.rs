@@ -151,12 +151,14 @@ async fn begin(
     let person = &input.subject.person_id;
     let collection = Collection::EnrollmentCertificates;
     reissue_ordered(app, call, &input.head, collection, person).await?;
+    let terms = rules(app, call, &asked, now)?;
+    let quote = terms.quote(call)?;
     let Terms {
         call: open,
         workflow,
-        quote,
         agreement,
-    } = rules(app, call, &asked, now)?;
+        ..
+    } = terms;
     agreement.id.clone_into(&mut asked.agreement);
     workflow.id.clone_into(&mut asked.workflow_version);
     may_attach(app, call, &asked.attachments, &[]).await?;

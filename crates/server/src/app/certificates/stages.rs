@@ -437,10 +437,18 @@ async fn plan(
     }
     match deed.action {
         ApplicationAction::Submit => {
-            let terms = rules(app, call, &content, now)?;
             let first = content.quote.is_none();
-            content.quote.get_or_insert(terms.quote);
-            terms.agreement.id.clone_into(&mut content.agreement);
+            // What was handed in before goes on by what it was handed in under.
+            let terms = match first || !goes_on(app, call, &content, now).await? {
+                true => Some(rules(app, call, &content, now)?),
+                false => None,
+            };
+            if let Some(terms) = &terms {
+                terms.agreement.id.clone_into(&mut content.agreement);
+                if first {
+                    content.quote = Some(terms.quote(call)?);
+                }
+            }
             let source = source(app, call, &content, now).await?;
             let workflow = pinned(call, &content)?;
             complete(
@@ -449,7 +457,7 @@ async fn plan(
                 &content.attachments,
             )?;
             onward = handed_in(app, call, &content, workflow, source.as_ref(), now).await?;
-            if first {
+            if let Some(terms) = terms.filter(|_| first) {
                 let kind = content.request_type.as_str();
                 content.due_time = due_time(call, terms.call, kind, &onward.steps, now)?;
             }
@@ -485,6 +493,25 @@ async fn plan(
     })
 }
 
+/// Whether what was handed in may go on; `false` where an early version noted no agreement to go by.
+///
+/// # Errors
+///
+/// INSTITUTION_NOT_ACTIVE, ISSUANCE_PAUSED, AGREEMENT_NOT_ACTIVE, CALL_NOT_OPEN; [`AppError::Store`].
+async fn goes_on(
+    app: &App,
+    call: &Acting,
+    content: &ApplicationContent,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let institution = call.snapshot.institution(content.institution.as_str());
+    let institution = institution.ok_or(Reason::InstitutionNotActive)?;
+    let service = ServiceKind::EnrollmentCertificate;
+    not_paused(call, service, &institution.institution)?;
+    let under = in_flight(app, call, &content.agreement, now).await?;
+    Ok(under.is_some())
+}
+
 /// What would be issued now for an application that somebody decided in favour of: everything is checked as it is now.
 async fn ready(
     app: &App,
@@ -492,11 +519,7 @@ async fn ready(
     content: &ApplicationContent,
     now: Timestamp,
 ) -> Result<Prepared, AppError> {
-    let institution = call.snapshot.institution(content.institution.as_str());
-    let institution = institution.ok_or(Reason::InstitutionNotActive)?;
-    let service = ServiceKind::EnrollmentCertificate;
-    not_paused(call, service, &institution.institution)?;
-    in_flight(app, call, &content.agreement, now).await?;
+    goes_on(app, call, content, now).await?;
     let source = source(app, call, content, now).await?;
     let ground = ground(content, pinned(call, content)?, source.as_ref())?;
     prepare(app, call, &ground, Voucher::Decision, now).await

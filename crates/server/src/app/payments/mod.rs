@@ -16,7 +16,7 @@ use gavah_domain::payment::{LineState, PaymentState, total};
 use gavah_domain::service::ServiceKind;
 use gavah_domain::{Money, PersonId, Reason, Violations};
 use gavah_gateway::{
-    Authority, Failure, Gateway, InvalidInput, Meaning, Order, Rials, Standing, Uncertainty,
+    Authority, Failure, Fault, Gateway, InvalidInput, Meaning, Order, Rials, Standing, Uncertainty,
 };
 use gavah_store::{ActContext, Finding, NewPayment, PaymentFilter, PaymentOutcome, StoredPayment};
 use jiff::Timestamp;
@@ -330,11 +330,15 @@ async fn open(
     let order = order(&lines, stored.amount, &stored.callback_url, stored.id)?;
     let (finding, refusal) = match gateway.request(&order).await {
         Ok(authority) => (Finding::Opened(authority.as_str().to_owned()), None),
-        Err(Failure::Refused { code, meaning }) if !passes(meaning) => (
-            Finding::Failed(word(meaning)),
-            Some(refused(&stored, code, meaning)),
-        ),
-        Err(failure) => return Err(unavailable(&stored, failure)),
+        Err(failure) => {
+            let Some((code, meaning)) = never_opens(failure) else {
+                return Err(unavailable(&stored, failure));
+            };
+            (
+                Finding::Failed(word(meaning)),
+                Some(refused(&stored, code, meaning)),
+            )
+        }
     };
     let context = by_service(app, call.trace_id.to_string());
     let recorded = app
@@ -344,6 +348,23 @@ async fn open(
     match refusal {
         Some(refusal) => Err(refusal),
         None => outcome(app, recorded).await,
+    }
+}
+
+/// Why asking again to open the same payment is of no use, with the gateway's code; `None` when it may be. What is wrong
+/// with the merchant is not the payment's fault; a callback of another domain is.
+const fn never_opens(failure: Failure) -> Option<(Option<i32>, Meaning)> {
+    match failure {
+        Failure::Refused {
+            code,
+            meaning: meaning @ Meaning::InvalidRequest,
+        } => Some((code, meaning)),
+        Failure::Refused { code, meaning } if !passes(meaning) => Some((code, meaning)),
+        Failure::Misconfigured(Fault::Merchant {
+            code,
+            meaning: meaning @ Meaning::CallbackDomain,
+        }) => Some((Some(code), meaning)),
+        _ => None,
     }
 }
 
@@ -421,6 +442,8 @@ async fn confirm_to_the_end(
     let id = stored.id;
     let context = context(call, head, None, app.clock.now());
     let finding = match ask(app, &stored).await {
+        // Its payer was never sent anywhere: what it was to pay for can be paid for by another.
+        Ok(_) if stored.state == PaymentState::Created => Finding::NotOpened,
         Ok(finding) => finding,
         Err(refused) => {
             let resource = earlier(app, call, &context, refused).await?;

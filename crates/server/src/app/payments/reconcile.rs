@@ -100,7 +100,9 @@ fn compare(
     }
     let missing = of_day.iter().filter_map(|payment| {
         let authority = payment.authority.as_deref()?;
-        (!seen.contains(authority)).then(|| Difference {
+        // The file of another day has it when the money was found out about after midnight.
+        let missing = payment.settle_time.is_none() && !seen.contains(authority);
+        missing.then(|| Difference {
             kind: DifferenceKind::MissingInFile,
             authority: authority.to_owned(),
             payment: Some(payment.id),

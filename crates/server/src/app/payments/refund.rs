@@ -14,6 +14,7 @@ use super::{by_service, find, named, outcome, refused, to_the_end, unavailable, 
 use crate::app::disputes::ordered;
 use crate::app::{App, context, earlier};
 use crate::call::Acting;
+use crate::config::GATEWAY_TIME_MS;
 use crate::convert::names::Collection;
 use crate::convert::payment::RefundInput;
 use crate::error::{AppError, Refusal};
@@ -84,8 +85,8 @@ async fn pay_back(
     }
 }
 
-/// Within this time a refund that was asked for may still be answered.
-const ANSWER_TIME: SignedDuration = SignedDuration::from_secs(60);
+/// Within this time a refund that was asked for may still be answered: twice as long as the gateway is ever waited for.
+const ANSWER_TIME: SignedDuration = SignedDuration::from_millis(2 * GATEWAY_TIME_MS.cast_signed());
 
 /// What a refund needs, as far as can be said before it begins.
 fn check(

@@ -375,6 +375,8 @@ fn a_gateway_is_reached_over_tls_and_its_secrets_are_its_owners() {
             "payment.access_token_file",
         ),
         ("timeout_ms = 0", "payment.timeout_ms"),
+        ("timeout_ms = 30001", "payment.timeout_ms"),
+        ("connect_timeout_ms = 30001", "payment.connect_timeout_ms"),
     ] {
         let (found, _) = folder.problem(&format!("{MINIMAL}{merchant}{line}\n"));
         assert_eq!(found, key);

@@ -197,7 +197,7 @@ async fn read(
     Ok(read.application.unwrap())
 }
 
-fn states(application: &pb::ValidityCodeApplication) -> Vec<S> {
+pub(crate) fn states(application: &pb::ValidityCodeApplication) -> Vec<S> {
     application
         .history
         .iter()

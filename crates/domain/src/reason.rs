@@ -260,7 +260,7 @@ reasons! {
         PaymentRequired = "PAYMENT_REQUIRED",
             en: "fee has to be paid first",
             fa: "ادامهٔ کار نیازمند پرداخت هزینهٔ خدمت است",
-            remedy: "Pay the quoted fee, then ask again.";
+            remedy: "Hand in an application, or a row of a run: it waits for its payment.";
         PaymentNotOffered = "PAYMENT_NOT_OFFERED",
             en: "service takes no payments as it is configured",
             fa: "در پیکربندی کنونی سامانه امکان پرداخت فراهم نیست",

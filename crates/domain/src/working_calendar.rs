@@ -299,12 +299,20 @@ impl WorkingCalendar {
         self.years.get(&year)
     }
 
-    /// The year whose table will be missing a Jalali month after `now`, or is missing already.
+    /// The year whose table is missing already, or will be a Jalali month after `now`, when so much working time is promised
+    /// then.
     #[must_use]
-    pub fn missing_soon(&self, now: Timestamp) -> Option<i32> {
-        let today = JalaliDate::of(now);
-        let mut near = [today.year(), today.plus_months(1).year()].into_iter();
-        near.find(|year| !self.years.contains_key(year))
+    pub fn missing_soon(&self, now: Timestamp, promised: SignedDuration) -> Option<i32> {
+        let soon = JalaliDate::months_after(now, 1);
+        let mut near = [now, soon]
+            .map(|instant| JalaliDate::of(instant).year())
+            .into_iter();
+        let missing = near.find(|year| !self.years.contains_key(year));
+        missing.or_else(|| {
+            self.after(soon, promised)
+                .err()
+                .map(|YearMissing(year)| year)
+        })
     }
 
     /// How much working time lies between two instants; none when the second is not after the first.

@@ -246,7 +246,13 @@ fn a_missing_year_is_told_a_jalali_month_before_it_begins() {
         ("1405/01/01 00:00", Some(1405)),
         ("1402/12/01 12:00", Some(1402)),
     ] {
-        assert_eq!(calendar.missing_soon(at(now)), missing, "{now}");
+        let missed = calendar.missing_soon(at(now), hours(1.0));
+        assert_eq!(missed, missing, "{now}");
+    }
+    // Four working weeks are promised: what is handed in a month from now needs the next year long before it begins.
+    for (now, missing) in [("1404/10/20 08:00", None), ("1404/11/15 08:00", Some(1405))] {
+        let missed = calendar.missing_soon(at(now), hours(160.0));
+        assert_eq!(missed, missing, "{now}");
     }
 }
 

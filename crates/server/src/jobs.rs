@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::app::App;
+use crate::app::codes::{self, Row};
 use crate::app::jobs::{by_service, forget, passes, submitter};
-use crate::app::{App, codes};
 use crate::call::Acting;
 use crate::convert::code::run_row;
 use crate::error::AppError;
@@ -155,11 +156,11 @@ async fn end(
             .map_err(|_| AppError::Internal("a job's row is corrupt"))?;
         // The job stands for the run: a row that was done before gives the same code.
         let input = run_row(job.id, row, &app.known(acting))?;
-        let stored = codes::issue(app, acting, input).await?;
-        stored.ok_or(AppError::Internal("a row was checked and not issued"))
+        codes::issue_row(app, acting, input).await
     };
     match issued.await {
-        Ok(stored) => Ok(RowEnd::Issued(stored.id)),
+        Ok(Row::Issued(stored)) => Ok(RowEnd::Issued(stored.id)),
+        Ok(Row::Unpaid(application)) => Ok(RowEnd::Unpaid(application.id)),
         Err(error) if passes(&error) => Err(error),
         Err(error) => {
             let status = row_status(error, acting.trace_id);

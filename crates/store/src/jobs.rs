@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    QueryOrder, QuerySelect, Set, UpdateMany,
 };
 use uuid::Uuid;
 
 use crate::claim::{claim, resource_id};
+use crate::codes::{APPLICATIONS, COLLECTION as CODES};
 use crate::content::{instant, known};
 use crate::entity::{issuance_job, issuance_job_row, request_claim};
 use crate::rows::{self, Rows};
@@ -68,6 +69,8 @@ pub struct StoredJob {
     pub issued: u32,
     /// Rows that were refused.
     pub failed: u32,
+    /// Rows whose applications waited for their payment when they were done.
+    pub unpaid: u32,
     /// Above so many failed rows in a hundred it stops.
     pub max_error_percent: Option<u8>,
     /// Why it was stopped; may be empty.
@@ -87,6 +90,8 @@ pub struct StoredJob {
 pub enum RowEnd {
     /// It got a code.
     Issued(Uuid),
+    /// It got an application that waited for its payment.
+    Unpaid(Uuid),
     /// It was refused, as the contract encodes that.
     Refused(Vec<u8>),
     /// The job ended before it was begun.
@@ -98,6 +103,7 @@ impl std::fmt::Debug for RowEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Issued(_) => "RowEnd::Issued(…)",
+            Self::Unpaid(_) => "RowEnd::Unpaid(…)",
             Self::Refused(_) => "RowEnd::Refused(…)",
             Self::NotBegun => "RowEnd::NotBegun",
         })
@@ -153,6 +159,7 @@ impl Store {
                     total: Set(0),
                     issued: Set(0),
                     failed: Set(0),
+                    unpaid: Set(0),
                     max_error_percent: Set(job.max_error_percent.map(i32::from)),
                     stop_reason: Set(String::new()),
                     lease_until: Set(0),
@@ -183,6 +190,7 @@ impl Store {
                         state: Set(PENDING.to_owned()),
                         request: Set(request.clone()),
                         code_id: Set(None),
+                        application_id: Set(None),
                         status: Set(None),
                     });
                 for rows in rows.collect::<Vec<_>>().chunks(INSERTED_TOGETHER) {
@@ -469,23 +477,15 @@ impl Store {
         self.run_tx("job_rows_done", |tx, _| {
             Box::pin(async move {
                 use issuance_job::Column;
-                let (mut issued, mut failed) = (0, 0);
+                let mut counts = Counts::default();
                 for (sequence, end) in ends {
-                    let (code_id, status) = match end {
-                        RowEnd::Issued(id) => (Some(*id), None),
-                        RowEnd::Refused(status) => (None, Some(status.clone())),
-                        RowEnd::NotBegun => continue,
-                    };
-                    let written = put_end(tx, id, *sequence, code_id, status).await?;
-                    // Written by another node that had the job meanwhile: counted there.
-                    if written {
-                        issued += i32::from(code_id.is_some());
-                        failed += i32::from(code_id.is_none());
+                    // Where not: written by another node that had the job meanwhile, and counted there.
+                    if put_end(tx, id, *sequence, end).await? {
+                        counts.add(end);
                     }
                 }
-                issuance_job::Entity::update_many()
-                    .col_expr(Column::Issued, Expr::col(Column::Issued).add(issued))
-                    .col_expr(Column::Failed, Expr::col(Column::Failed).add(failed))
+                counts
+                    .added()
                     .col_expr(Column::LeaseUntil, Expr::value(0_i64))
                     .col_expr(
                         Column::UpdateTime,
@@ -499,9 +499,10 @@ impl Store {
                     return Ok(Done::Commit(stored));
                 }
                 let percent = stored.max_error_percent;
-                let (state, reason) = if stored.issued + stored.failed >= stored.total {
+                let good = stored.issued + stored.unpaid;
+                let (state, reason) = if good + stored.failed >= stored.total {
                     (JobState::Done, "")
-                } else if too_many_failed(stored.issued, stored.failed, percent) {
+                } else if too_many_failed(good, stored.failed, percent) {
                     (JobState::Stopped, ERROR_RATE)
                 } else {
                     return Ok(Done::Commit(stored));
@@ -553,13 +554,15 @@ impl Store {
                 _ => HashMap::new(),
             };
             let end = |row: issuance_job_row::Model| {
-                let end = match (row.state.as_str(), row.code_id, row.status) {
-                    (DONE, Some(id), None) => RowEnd::Issued(id),
-                    (DONE, None, Some(status)) => RowEnd::Refused(status),
-                    (NOT_BEGUN, None, None) => match late.get(&row.sequence) {
-                        Some(code) => RowEnd::Issued(*code),
-                        None => RowEnd::NotBegun,
-                    },
+                let application = row.application_id;
+                let end = match (row.state.as_str(), row.code_id, application, row.status) {
+                    (DONE, Some(id), None, None) => RowEnd::Issued(id),
+                    (DONE, None, Some(id), None) => RowEnd::Unpaid(id),
+                    (DONE, None, None, Some(status)) => RowEnd::Refused(status),
+                    (NOT_BEGUN, None, None, None) => {
+                        let late = late.get(&row.sequence).cloned();
+                        late.unwrap_or(RowEnd::NotBegun)
+                    }
                     _ => return Err(StoreError::Corrupt("issuance_job_row")),
                 };
                 Ok((row.sequence, end))
@@ -652,14 +655,42 @@ async fn too_many(tx: &DatabaseTransaction, id: Uuid, caller_id: &str) -> Result
     Ok(open >= OPEN_JOBS_MAX)
 }
 
-/// The codes that rows of a job got, as their claims tell.
+/// How many rows came to which end.
+#[derive(Default)]
+struct Counts {
+    issued: i32,
+    failed: i32,
+    unpaid: i32,
+}
+
+impl Counts {
+    fn add(&mut self, end: &RowEnd) {
+        match end {
+            RowEnd::Issued(_) => self.issued += 1,
+            RowEnd::Unpaid(_) => self.unpaid += 1,
+            RowEnd::Refused(_) => self.failed += 1,
+            RowEnd::NotBegun => {}
+        }
+    }
+
+    /// The update that adds them to a job's.
+    fn added(&self) -> UpdateMany<issuance_job::Entity> {
+        use issuance_job::Column;
+        issuance_job::Entity::update_many()
+            .col_expr(Column::Issued, Expr::col(Column::Issued).add(self.issued))
+            .col_expr(Column::Failed, Expr::col(Column::Failed).add(self.failed))
+            .col_expr(Column::Unpaid, Expr::col(Column::Unpaid).add(self.unpaid))
+    }
+}
+
+/// What rows of a job came to, as their claims tell.
 async fn claimed_rows(
     db: &impl ConnectionTrait,
     caller_id: &str,
     id: Uuid,
     first: i64,
     last: i64,
-) -> Result<HashMap<i64, Uuid>, StoreError> {
+) -> Result<HashMap<i64, RowEnd>, StoreError> {
     use request_claim::Column;
     let found = request_claim::Entity::find()
         .filter(Column::CallerId.eq(caller_id))
@@ -668,11 +699,14 @@ async fn claimed_rows(
         .filter(Column::Row.between(first, last))
         .all(db)
         .await?;
-    let code = |claim: request_claim::Model| {
-        let code = resource_id(&claim.resource, crate::codes::COLLECTION)?;
-        Ok((i64::from(claim.row), code))
+    let end = |claim: request_claim::Model| {
+        let end = match resource_id(&claim.resource, APPLICATIONS) {
+            Ok(application) => RowEnd::Unpaid(application),
+            Err(_) => RowEnd::Issued(resource_id(&claim.resource, CODES)?),
+        };
+        Ok((i64::from(claim.row), end))
     };
-    found.into_iter().map(code).collect()
+    found.into_iter().map(end).collect()
 }
 
 /// The state of an open job in `version`, whose row is held from here on.
@@ -729,17 +763,15 @@ async fn end(
     if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
         let caller_id = get(tx, id).await?.caller_id;
         let mut claimed = claimed_rows(tx, &caller_id, id, *first, *last).await?;
-        let mut issued = 0;
+        let mut counts = Counts::default();
         for sequence in waiting {
-            if let Some(code) = claimed.remove(&sequence) {
-                issued += i32::from(put_end(tx, id, sequence, Some(code), None).await?);
+            if let Some(end) = claimed.remove(&sequence)
+                && put_end(tx, id, sequence, &end).await?
+            {
+                counts.add(&end);
             }
         }
-        issuance_job::Entity::update_many()
-            .col_expr(Column::Issued, Expr::col(Column::Issued).add(issued))
-            .filter(Column::Id.eq(id))
-            .exec(tx)
-            .await?;
+        counts.added().filter(Column::Id.eq(id)).exec(tx).await?;
     }
     issuance_job_row::Entity::update_many()
         .col_expr(Row::State, Expr::value(NOT_BEGUN))
@@ -751,19 +783,25 @@ async fn end(
     Ok(())
 }
 
-/// Writes what came of a row; `false` when that was known.
+/// Writes what came of a row; `false` when that was known, or nothing came of it.
 async fn put_end(
     tx: &DatabaseTransaction,
     job: Uuid,
     sequence: i64,
-    code_id: Option<Uuid>,
-    status: Option<Vec<u8>>,
+    end: &RowEnd,
 ) -> Result<bool, StoreError> {
     use issuance_job_row::Column;
+    let (code_id, application_id, status) = match end {
+        RowEnd::Issued(id) => (Some(*id), None, None),
+        RowEnd::Unpaid(id) => (None, Some(*id), None),
+        RowEnd::Refused(status) => (None, None, Some(status.clone())),
+        RowEnd::NotBegun => return Ok(false),
+    };
     let updated = issuance_job_row::Entity::update_many()
         .col_expr(Column::State, Expr::value(DONE))
         .col_expr(Column::Request, Expr::value(Vec::<u8>::new()))
         .col_expr(Column::CodeId, Expr::value(code_id))
+        .col_expr(Column::ApplicationId, Expr::value(application_id))
         .col_expr(Column::Status, Expr::value(status))
         .filter(Column::JobId.eq(job))
         .filter(Column::Sequence.eq(sequence))
@@ -804,6 +842,7 @@ fn read(row: issuance_job::Model) -> Result<StoredJob, StoreError> {
         total: count(row.total)?,
         issued: count(row.issued)?,
         failed: count(row.failed)?,
+        unpaid: count(row.unpaid)?,
         max_error_percent: percent
             .map_err(|_| StoreError::Corrupt("issuance_job.max_error_percent"))?,
         stop_reason: row.stop_reason,

@@ -4,6 +4,7 @@ mod faults;
 pub(crate) mod given_back;
 mod random;
 mod refusals;
+mod runs;
 
 use gavah_api::v1 as pb;
 use gavah_gateway::Authority;

@@ -34,7 +34,7 @@ impl<Q, A> Talk<Q, A> {
     }
 
     /// Says that there is no more to come.
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.say = None;
     }
 
@@ -134,6 +134,7 @@ pub(crate) fn row(
 pub(crate) fn issued(answer: &pb::StreamIssueValidityCodesResponse) -> pb::ValidityCode {
     match answer.outcome.clone().unwrap() {
         Outcome::ValidityCode(code) => code,
+        Outcome::Application(application) => panic!("{}: {}", answer.sequence, application.name),
         Outcome::Error(status) => panic!("{}: {}", answer.sequence, failure(&status)),
     }
 }
@@ -146,7 +147,9 @@ pub(crate) fn row_refused(
     reason: &str,
 ) -> Failure {
     match answer.outcome.clone().unwrap() {
-        Outcome::ValidityCode(_) => panic!("{}: not refused with {reason}", answer.sequence),
+        Outcome::ValidityCode(_) | Outcome::Application(_) => {
+            panic!("{}: not refused with {reason}", answer.sequence)
+        }
         Outcome::Error(status) => {
             let failure = failure(&status);
             assert_eq!(

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::agreements::in_flight;
 use super::attachments::{complete, may_attach};
 use super::certificates::stages::paying;
-use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, proves, ready};
+use super::codes::{self, DRAWS, Row, already_issued, chain, draw, enabled, proven, proves, ready};
 use super::payments::settle::{Step, may_wait};
 use super::service_levels::due_time;
 use super::{
@@ -106,6 +106,96 @@ pub async fn create(
             || Err(AppError::Internal("a new application has moved")),
             |settled| Ok(settled.done()),
         )
+}
+
+/// Has the code of a row, which an expert attests and which has a fee, wait for its payment.
+///
+/// # Errors
+///
+/// OPEN_APPLICATION_EXISTS, REQUEST_ID_REUSED; [`AppError::Store`].
+pub(super) async fn unpaid(
+    app: &App,
+    call: &Acting,
+    context: &ActContext,
+    code: IssueCode,
+) -> Result<Row, AppError> {
+    use CodeApplicationOutcome as Outcome;
+    let content = code.content;
+    let confirmed = NewStep {
+        decider: format!(
+            "{}/experts/{}",
+            names::institution(&content.program.institution),
+            content.attestation.expert_code
+        ),
+        ..NewStep::by_caller(
+            CodeApplicationState::ExpertConfirmed,
+            Action::Confirm.as_str(),
+        )
+    };
+    let change = CodeApplicationChange {
+        id: app.new_id(code.issue_time)?,
+        before: None,
+        written: true,
+        open_key: code.live_key,
+        subject_hash: code.subject_hash,
+        steps: vec![
+            NewStep::by_caller(CodeApplicationState::Submitted, "CREATE"),
+            NewStep::by_service(CodeApplicationState::Validated, "VALIDATE"),
+            confirmed,
+            NewStep::by_service(CodeApplicationState::Approved, Action::Approve.as_str()),
+            NewStep::by_service(CodeApplicationState::AwaitingPayment, AWAIT_PAYMENT),
+        ],
+        pay_until: Some(pay_until(code.issue_time)?),
+        content: CodeApplicationContent {
+            subject: content.subject,
+            program: content.program,
+            document: content.document,
+            priors: content
+                .priors
+                .iter()
+                .map(|prior| (prior.level, PriorGround::Code(prior.code_id)))
+                .collect(),
+            double_major_declared: content.double_major_declared,
+            external_ref: content.external_ref,
+            attachments: Vec::new(),
+            quote: content.quote,
+            workflow_version: content.workflow_version,
+            documents: content.documents,
+            agreement: code.agreement.unwrap_or_default(),
+            // The expert has decided already.
+            due_time: None,
+            attestation: Some(content.attestation),
+        },
+    };
+    let store = app.store_for(call);
+    match store
+        .change_code_application(context, &change, None)
+        .await?
+    {
+        Outcome::Done(application, _) => Ok(Row::Unpaid(application)),
+        Outcome::Replayed(id) => row(app, call, id).await,
+        Outcome::ReplayedCode(id) => Ok(Row::Issued(Box::new(codes::get(app, call, id).await?))),
+        Outcome::RequestIdReused => Err(Reason::RequestIdReused.into()),
+        Outcome::OpenExists(id) => Err(open_exists(id)),
+        Outcome::Moved
+        | Outcome::AttachmentMissing
+        | Outcome::AlreadyIssued(_)
+        | Outcome::ExpertNotActive
+        | Outcome::CodeTaken => Err(AppError::Internal("a new application has moved")),
+    }
+}
+
+/// What an application that a row of a run made has come to by now.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND; [`AppError::Store`].
+pub(super) async fn row(app: &App, call: &Acting, id: Uuid) -> Result<Row, AppError> {
+    let application = get(app, call, id).await?;
+    Ok(match application.code_id {
+        Some(code) => Row::Issued(Box::new(codes::get(app, call, code).await?)),
+        None => Row::Unpaid(Box::new(application)),
+    })
 }
 
 /// What is done to an application.
@@ -431,14 +521,11 @@ async fn granted(
     if content.quote.require_free().is_err() {
         steps.push(NewStep::by_service(
             CodeApplicationState::AwaitingPayment,
-            "AWAIT_PAYMENT",
+            AWAIT_PAYMENT,
         ));
-        let pay_until = now.checked_add(PAY_WITHIN);
         return Ok(Onward {
             steps,
-            pay_until: Some(
-                pay_until.map_err(|_| AppError::Internal("the clock is past the calendar"))?,
-            ),
+            pay_until: Some(pay_until(now)?),
             issue: None,
         });
     }
@@ -448,6 +535,15 @@ async fn granted(
         pay_until: None,
         issue: Some(issue_of(app, workflow, content, codes, now)?),
     })
+}
+
+/// The action by which the service has an application wait.
+const AWAIT_PAYMENT: &str = "AWAIT_PAYMENT";
+
+/// Until when what waits from now on can be paid.
+fn pay_until(now: Timestamp) -> Result<Timestamp, AppError> {
+    let until = now.checked_add(PAY_WITHIN);
+    until.map_err(|_| AppError::Internal("the clock is past the calendar"))
 }
 
 /// What was found when everything was checked once more.
@@ -834,6 +930,9 @@ async fn settle(
                 }))));
             }
             Outcome::Replayed(id) => return stands_for(app, call, id).await.map(Some),
+            Outcome::ReplayedCode(_) => {
+                return Err(AppError::Internal("a claim names no application"));
+            }
             Outcome::RequestIdReused => return Err(Reason::RequestIdReused.into()),
             Outcome::OpenExists(id) => return Err(open_exists(id)),
             Outcome::Moved => return Ok(None),

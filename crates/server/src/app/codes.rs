@@ -12,11 +12,12 @@ use gavah_domain::verdict::{Outcome, verdict_at};
 use gavah_domain::{CodeScheme, PersonId, Reason, ValidityCode};
 use gavah_store::{
     ActContext, Attestation, CodeContent, CodeFilter, Correction, Issue, IssueCode, PriorProof,
-    StoredCode,
+    StoredCode, StoredCodeApplication,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::code_applications;
 use super::disputes::{ordered, reissue_ordered};
 use super::documents::{change_of, check_change, settle};
 use super::validate::document_of_code;
@@ -31,8 +32,55 @@ use crate::error::{AppError, Refusal};
 /// already a once-in-the-life-of-the-system event.
 pub(super) const DRAWS: usize = 3;
 
-/// Issues a validity code, by a call of its own or by a row of a run; `None` when
-/// only checking.
+/// How the fee of a code is settled.
+enum Fee {
+    /// There is none.
+    Free,
+    /// If there is one, an application waits for it.
+    MayWait,
+    /// It was paid, or free, before, and is not quoted again.
+    Before(Quote),
+}
+
+/// What came of a row of a run.
+#[derive(Debug)]
+pub enum Row {
+    /// The code.
+    Issued(Box<StoredCode>),
+    /// An application without a code: it waits for its payment, or has ended.
+    Unpaid(Box<StoredCodeApplication>),
+}
+
+/// Issues a validity code by a row of a run; where it has a fee, an application waits for its payment.
+///
+/// # Errors
+///
+/// As [`issue`], but for PAYMENT_REQUIRED; OPEN_APPLICATION_EXISTS.
+pub async fn issue_row(app: &App, call: &Acting, input: IssueCodeInput) -> Result<Row, AppError> {
+    let institution = owned(call, &input.facts.program.institution)?;
+    let now = app.clock.now();
+    let context = context(call, &input.head, input.row, now);
+    let done = async {
+        let prepared = prepare(app, call, &input, institution, Fee::MayWait, now).await?;
+        if prepared.content.quote.require_free().is_err() {
+            check_free(app, call, &prepared).await?;
+            return code_applications::unpaid(app, call, &context, prepared).await;
+        }
+        record(app, call, &context, prepared).await
+    };
+    match done.await {
+        Err(refused @ (AppError::Refused(_) | AppError::Invalid(_))) => {
+            let resource = earlier(app, call, &context, refused).await?;
+            match Collection::ValidityCodeApplications.parse(&resource) {
+                Ok(id) => code_applications::row(app, call, id).await,
+                Err(_) => Ok(Row::Issued(Box::new(read(app, call, &resource).await?))),
+            }
+        }
+        done => done,
+    }
+}
+
+/// Issues a validity code by a call of its own; `None` when only checking.
 ///
 /// # Errors
 ///
@@ -46,7 +94,7 @@ pub async fn issue(
     let institution = owned(call, &input.facts.program.institution)?;
     let now = app.clock.now();
     let context = context(call, &input.head, input.row, now);
-    let prepared = match prepare(app, call, &input, institution, None, now).await {
+    let prepared = match prepare(app, call, &input, institution, Fee::Free, now).await {
         Ok(prepared) => prepared,
         Err(refused) if input.head.validate_only => return Err(refused),
         Err(refused) => {
@@ -57,7 +105,10 @@ pub async fn issue(
     if input.head.validate_only {
         return check_free(app, call, &prepared).await.map(|()| None);
     }
-    record(app, call, &context, prepared).await.map(Some)
+    match record(app, call, &context, prepared).await? {
+        Row::Issued(stored) => Ok(Some(*stored)),
+        Row::Unpaid(_) => Err(AppError::Internal("a call of its own made an application")),
+    }
 }
 
 /// Corrects a code: a new one is issued and the wrong one superseded; `None` when only
@@ -101,6 +152,9 @@ pub async fn correct(
                 return Ok(Some(stored));
             }
             Correction::Issue(Issue::CodeTaken) => right.code = draw(app)?,
+            Correction::Issue(Issue::Applied(_)) => {
+                return Err(AppError::Internal("a correction made an application"));
+            }
             Correction::Issue(Issue::RequestIdReused) => {
                 return Err(Reason::RequestIdReused.into());
             }
@@ -164,19 +218,18 @@ async fn prepare_correction(
         Some(name),
     )
     .await?;
-    let paid = Some(wrong.content.quote.clone());
-    let right = prepare(app, call, &input.right, institution, paid, now).await?;
+    let before = Fee::Before(wrong.content.quote.clone());
+    let right = prepare(app, call, &input.right, institution, before, now).await?;
     Ok((wrong, right))
 }
 
-/// Everything that can be decided before the transaction. What was paid, or free, before
-/// is not quoted again.
+/// Everything that can be decided before the transaction.
 async fn prepare(
     app: &App,
     call: &Acting,
     input: &IssueCodeInput,
     institution: &Institution,
-    paid: Option<Quote>,
+    fee: Fee,
     now: Timestamp,
 ) -> Result<IssueCode, AppError> {
     let terms = terms(
@@ -188,10 +241,11 @@ async fn prepare(
         now,
     )?;
     // A correction is neither promised nor ordered as what is asked for anew.
-    let asked = paid.is_none();
-    let quote = match paid {
-        Some(quote) => quote,
-        None => {
+    let asked = !matches!(fee, Fee::Before(_));
+    let quote = match fee {
+        Fee::Before(quote) => quote,
+        Fee::MayWait => terms.quote(call)?,
+        Fee::Free => {
             let quote = terms.quote(call)?;
             free(&quote)?;
             quote
@@ -368,11 +422,14 @@ async fn record(
     call: &Acting,
     context: &ActContext,
     mut prepared: IssueCode,
-) -> Result<StoredCode, AppError> {
+) -> Result<Row, AppError> {
     let store = app.store_for(call);
     for _ in 0..DRAWS {
         match store.issue_code(context, &prepared).await? {
-            Issue::Issued(stored) | Issue::Replayed(stored) => return Ok(stored),
+            Issue::Issued(stored) | Issue::Replayed(stored) => {
+                return Ok(Row::Issued(Box::new(stored)));
+            }
+            Issue::Applied(id) => return code_applications::row(app, call, id).await,
             Issue::RequestIdReused => return Err(Reason::RequestIdReused.into()),
             Issue::AlreadyIssued { id } => return Err(already_issued(id)),
             Issue::ExpertNotActive => return Err(Reason::ExpertNotActive.into()),

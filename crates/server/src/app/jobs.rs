@@ -1,16 +1,16 @@
 //! Jobs that issue validity codes from a file: taken, read, ended.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use gavah_domain::Reason;
 use gavah_domain::caller::{Caller, CallerClass, CallerState};
 use gavah_domain::job::{JOB_BYTES_MAX, JOB_ROWS_MAX, JobState};
-use gavah_store::{
-    ActContext, JobOutcome, NewJob, RowEnd, Store, StoreError, StoredCode, StoredJob,
-};
+use gavah_store::{ActContext, JobOutcome, NewJob, RowEnd, Store, StoreError, StoredJob};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
+use super::codes::Row;
 use super::{App, context};
 use crate::call::Acting;
 use crate::convert::Head;
@@ -252,7 +252,7 @@ pub async fn cancel(
     outcome(app, call, ended).await.map(Some)
 }
 
-/// A part of what came of a job's rows, with the codes that were issued.
+/// A part of what came of a job's rows, each as it is by now.
 ///
 /// # Errors
 ///
@@ -263,19 +263,66 @@ pub async fn result(
     id: Uuid,
     after: i64,
     most: u64,
-) -> Result<(Vec<(i64, RowEnd)>, Vec<StoredCode>), AppError> {
+) -> Result<Vec<(i64, JobRow)>, AppError> {
     let stored = get(app, call, id).await?;
     if !is_own(call, &stored) {
         return Err(Reason::ResourceNotFound.into());
     }
     let store = app.store_for(call);
     let ends = store.job_result(&stored, after, most).await?;
-    let issued = ends.iter().filter_map(|(_, end)| match end {
+    let of = |wanted: fn(&RowEnd) -> Option<Uuid>| {
+        let ids = ends.iter().filter_map(|(_, end)| wanted(end));
+        ids.collect::<Vec<_>>()
+    };
+    let mut issued = of(|end| match end {
         RowEnd::Issued(id) => Some(*id),
-        RowEnd::Refused(_) | RowEnd::NotBegun => None,
+        _ => None,
     });
-    let codes = store.codes_by_id(&issued.collect::<Vec<_>>()).await?;
-    Ok((ends, codes))
+    let mut applications = HashMap::new();
+    for id in of(|end| match end {
+        RowEnd::Unpaid(id) => Some(*id),
+        _ => None,
+    }) {
+        let application = store.code_application(id).await?;
+        let application =
+            application.ok_or(AppError::Internal("a job's application is missing"))?;
+        issued.extend(application.code_id);
+        applications.insert(id, application);
+    }
+    let codes = store.codes_by_id(&issued).await?;
+    let mut codes: HashMap<_, _> = codes.into_iter().map(|code| (code.id, code)).collect();
+    let mut code = |id: Uuid| {
+        let code = codes.remove(&id);
+        let code = code.ok_or(AppError::Internal("a job's code is missing"))?;
+        Ok::<_, AppError>(JobRow::Done(Row::Issued(Box::new(code))))
+    };
+    let rows = ends.into_iter().map(|(sequence, end)| {
+        let row = match end {
+            RowEnd::Issued(id) => code(id)?,
+            RowEnd::Unpaid(id) => match applications.remove(&id) {
+                Some(application) => match application.code_id {
+                    Some(id) => code(id)?,
+                    None => JobRow::Done(Row::Unpaid(Box::new(application))),
+                },
+                None => return Err(AppError::Internal("a job's application is missing")),
+            },
+            RowEnd::Refused(status) => JobRow::Refused(status),
+            RowEnd::NotBegun => JobRow::NotBegun,
+        };
+        Ok((sequence, row))
+    });
+    rows.collect()
+}
+
+/// What came of a row of a job.
+#[derive(Debug)]
+pub enum JobRow {
+    /// It was done.
+    Done(Row),
+    /// It was refused, as the contract encodes that.
+    Refused(Vec<u8>),
+    /// The job ended before it was begun.
+    NotBegun,
 }
 
 /// The caller for which a job goes on, as the registry has it now, if it may still issue.

@@ -92,6 +92,7 @@ async fn one(
         Issue::RequestIdReused => Err(Reason::RequestIdReused.into()),
         Issue::AlreadyIssued { id } => Err(already_issued(id)),
         Issue::CodeTaken => Err(Reason::ResourceAlreadyExists.into()),
+        Issue::Applied(_) => Err(AppError::Internal("a legacy code made an application")),
         Issue::ExpertNotActive => Err(AppError::Internal("nobody attests a legacy code")),
     }
 }

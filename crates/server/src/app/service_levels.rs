@@ -39,16 +39,14 @@ pub(super) fn due_time<S: ClockState>(
     })
 }
 
-/// The year whose working calendar is missing, or will be in a month, while an open call promises something.
+/// The year whose working calendar is missing, or will be in a month, for what open calls promise.
 #[must_use]
 pub fn missing_calendar(snapshot: &Snapshot, now: Timestamp) -> Option<i32> {
-    let promises =
-        |call: &ServiceCall| call.state == ServiceCallState::Open && !call.sla_targets.is_empty();
-    if snapshot.calls.iter().any(promises) {
-        snapshot.calendar.missing_soon(now)
-    } else {
-        None
-    }
+    let open = snapshot.calls.iter();
+    let open = open.filter(|call| call.state == ServiceCallState::Open);
+    let longest = open.flat_map(|call| call.sla_targets.values()).max()?;
+    let longest = SignedDuration::from_hours(i64::from(*longest));
+    snapshot.calendar.missing_soon(now, longest)
 }
 
 /// Most rows of a report.

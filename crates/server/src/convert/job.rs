@@ -5,17 +5,20 @@ use gavah_api::v1 as pb;
 use gavah_api::v1::submit_issuance_job_request::Message as Submitted;
 use gavah_domain::record::parse_external_ref;
 use gavah_domain::{Reason, Violations};
-use gavah_store::{RowEnd, StoredCode, StoredJob};
+use gavah_store::StoredJob;
 use prost::Message;
 use uuid::Uuid;
 
 use super::code::code_to_pb;
+use super::code_application::application_to_pb;
 use super::enums::to_pb;
 use super::head::{Head, open};
 use super::names::{self, Collection};
 use super::sequence::Sequence;
 use super::time::{self, instant_to_pb};
 use super::{check_rules, settle};
+use crate::app::codes::Row;
+use crate::app::jobs::JobRow;
 use crate::error::AppError;
 
 /// The last number that a claim can hold.
@@ -196,6 +199,7 @@ pub fn job_to_pb(stored: &StoredJob) -> pb::IssuanceJob {
         total_rows: count(stored.total),
         issued_rows: count(stored.issued),
         failed_rows: count(stored.failed),
+        unpaid_rows: count(stored.unpaid),
         max_error_percent: stored.max_error_percent.map(i32::from),
         stop_reason: stored.stop_reason.clone(),
         create_time: Some(instant_to_pb(stored.create_time)),
@@ -205,29 +209,27 @@ pub fn job_to_pb(stored: &StoredJob) -> pb::IssuanceJob {
     }
 }
 
-/// The contract's form of a row's end; its code is among `codes`.
+/// The contract's form of what came of a row.
 ///
 /// # Errors
 ///
-/// [`AppError::Internal`] when it is not, or the refusal cannot be read back.
-pub fn end_to_pb(
+/// [`AppError::Internal`] when its refusal cannot be read back.
+pub fn row_to_pb(
     sequence: i64,
-    end: RowEnd,
-    codes: &[StoredCode],
+    row: JobRow,
 ) -> Result<pb::DownloadIssuanceJobResultResponse, AppError> {
     use pb::download_issuance_job_result_response::Outcome;
-    let outcome = match end {
-        RowEnd::Issued(id) => {
-            let code = codes.iter().find(|code| code.id == id);
-            let code = code.ok_or(AppError::Internal("a job's code is missing"))?;
-            Outcome::ValidityCode(code_to_pb(code))
+    let outcome = match row {
+        JobRow::Done(Row::Issued(code)) => Outcome::ValidityCode(code_to_pb(&code)),
+        JobRow::Done(Row::Unpaid(application)) => {
+            Outcome::Application(application_to_pb(&application))
         }
-        RowEnd::Refused(status) => {
+        JobRow::Refused(status) => {
             let status = tonic_types::Status::decode(&*status);
             let status = status.map_err(|_| AppError::Internal("a job's refusal is corrupt"))?;
             Outcome::Error(status)
         }
-        RowEnd::NotBegun => Outcome::NotBegun(true),
+        JobRow::NotBegun => Outcome::NotBegun(true),
     };
     Ok(pb::DownloadIssuanceJobResultResponse {
         sequence,

@@ -16,7 +16,7 @@ use super::{Services, reply, split};
 use crate::app::App;
 use crate::app::jobs::{self, Incoming};
 use crate::call::Call;
-use crate::convert::job::{self, Submission, end_to_pb, job_to_pb};
+use crate::convert::job::{self, Submission, job_to_pb, row_to_pb};
 use crate::error::AppError;
 use crate::status::to_status;
 
@@ -170,13 +170,13 @@ impl Reading {
             return Ok(None);
         };
         let call = self.streams.part_of(&self.call)?;
-        let (ends, codes) = jobs::result(&self.app, &call, self.id, after, READ_TOGETHER).await?;
-        self.after = ends.last().map(|(sequence, _)| *sequence);
-        if ends.is_empty() {
+        let rows = jobs::result(&self.app, &call, self.id, after, READ_TOGETHER).await?;
+        self.after = rows.last().map(|(sequence, _)| *sequence);
+        if rows.is_empty() {
             return Ok(None);
         }
-        let rows = ends.into_iter();
-        let rows = rows.map(|(sequence, end)| end_to_pb(sequence, end, &codes));
+        let rows = rows.into_iter();
+        let rows = rows.map(|(sequence, row)| row_to_pb(sequence, row));
         rows.collect::<Result<_, _>>().map(Some)
     }
 }

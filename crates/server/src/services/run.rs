@@ -6,14 +6,15 @@ use gavah_api::v1 as pb;
 use gavah_api::v1::stream_issue_validity_codes_request::Message;
 use gavah_api::v1::stream_issue_validity_codes_response::Outcome;
 use gavah_domain::{Reason, Violations};
-use gavah_store::StoredCode;
 use uuid::Uuid;
 
 use super::stream::{Begun, Rows};
+use crate::app::App;
+use crate::app::codes::{self, Row};
 use crate::app::jobs::leaves_open;
-use crate::app::{App, codes};
 use crate::call::Call;
 use crate::convert::code;
+use crate::convert::code_application::application_to_pb;
 use crate::convert::sequence::Sequence;
 use crate::error::AppError;
 use crate::status::row_status;
@@ -106,7 +107,8 @@ async fn outcome(
 ) -> Result<pb::StreamIssueValidityCodesResponse, AppError> {
     let sequence = row.sequence;
     let outcome = match issue(app, call, request_id, row).await {
-        Ok(stored) => Outcome::ValidityCode(code::code_to_pb(&stored)),
+        Ok(Row::Issued(stored)) => Outcome::ValidityCode(code::code_to_pb(&stored)),
+        Ok(Row::Unpaid(application)) => Outcome::Application(application_to_pb(&application)),
         Err(error) if leaves_open(&error) => return Err(error),
         Err(error) => Outcome::Error(row_status(error, call.trace_id)),
     };
@@ -121,8 +123,7 @@ async fn issue(
     call: &Call,
     request_id: Uuid,
     row: pb::StreamIssueValidityCodesRow,
-) -> Result<StoredCode, AppError> {
+) -> Result<Row, AppError> {
     let input = code::run_row(request_id, row, &app.known(call))?;
-    let stored = codes::issue(app, call, input).await?;
-    stored.ok_or(AppError::Internal("a row was checked and not issued"))
+    codes::issue_row(app, call, input).await
 }

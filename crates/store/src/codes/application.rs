@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::issue::{Issuing, active_experts, fresh, insert};
-use super::{Attestation, IssueCode, StoredCode};
+use super::{Attestation, COLLECTION as CODES, IssueCode, StoredCode};
 use crate::attachments::attach;
 use crate::certificates::{BY_SERVICE, RemarkJson, remarks_of, remarks_to};
 use crate::claim::{claim, resource_id};
@@ -36,7 +36,7 @@ use crate::{Act, ActContext, Claimed, NewStep, Store, StoreError, StoredStep};
 const TABLE: &str = "code_application";
 
 /// Collection of the resource names.
-const COLLECTION: &str = "validityCodeApplications";
+pub(crate) const COLLECTION: &str = "validityCodeApplications";
 
 fn name(id: Uuid) -> String {
     format!("{COLLECTION}/{id}")
@@ -140,6 +140,8 @@ pub enum CodeApplicationOutcome {
     Done(Box<StoredCodeApplication>, Option<Box<StoredCode>>),
     /// An earlier call with this request_id made it: the application's id.
     Replayed(Uuid),
+    /// An earlier call with this request_id issued a code at once: a row of a run did, while it was free. The code's id.
+    ReplayedCode(Uuid),
     /// The request_id stands for another request.
     RequestIdReused,
     /// Another application like it is open.
@@ -173,8 +175,10 @@ impl Store {
             Box::pin(async move {
                 match claim(tx, context, &name(change.id), "").await? {
                     Some(Claimed::Replay { resource, .. }) => {
-                        let id = resource_id(&resource, COLLECTION)?;
-                        return Ok(Done::Abandon(Outcome::Replayed(id)));
+                        return Ok(Done::Abandon(match resource_id(&resource, CODES) {
+                            Ok(code) => Outcome::ReplayedCode(code),
+                            Err(_) => Outcome::Replayed(resource_id(&resource, COLLECTION)?),
+                        }));
                     }
                     Some(Claimed::Reused) => return Ok(Done::Abandon(Outcome::RequestIdReused)),
                     None => {}

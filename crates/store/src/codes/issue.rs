@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Qu
 use uuid::Uuid;
 
 use super::rows::new_row;
-use super::{COLLECTION, Correction, Issue, IssueCode, StoredCode, name};
+use super::{APPLICATIONS, COLLECTION, Correction, Issue, IssueCode, StoredCode, name};
 use crate::changes::FRESH;
 use crate::claim::{earlier, resource_id};
 use crate::document::replayed;
@@ -249,9 +249,17 @@ async fn replays(
     group: &[&Issuing],
 ) -> Result<HashMap<Uuid, Issue<StoredCode>>, StoreError> {
     let contexts: Vec<_> = group.iter().map(|issuing| &issuing.context).collect();
-    let claimed = earlier(tx, &contexts).await?;
-    let stored = replayed::<StoredCode>(tx, &claimed).await?;
+    let mut claimed = earlier(tx, &contexts).await?;
     let mut answers = HashMap::new();
+    for (issuing, claimed) in group.iter().zip(&mut claimed) {
+        if let Some(Claimed::Replay { resource, .. }) = claimed
+            && let Ok(application) = resource_id(resource, APPLICATIONS)
+        {
+            answers.insert(issuing.issue.id, Issue::Applied(application));
+            *claimed = None;
+        }
+    }
+    let stored = replayed::<StoredCode>(tx, &claimed).await?;
     for (issuing, claimed) in group.iter().zip(claimed) {
         let answer = match claimed {
             None => continue,

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use application::read_code_application;
+pub(crate) use application::{COLLECTION as APPLICATIONS, read_code_application};
 pub use application::{
     CodeApplicationChange, CodeApplicationContent, CodeApplicationOutcome, PriorGround,
     StoredCodeApplication,
@@ -100,6 +100,8 @@ pub enum Issue<T> {
     Issued(T),
     /// Recorded by an earlier call with this request_id.
     Replayed(T),
+    /// The request_id stands for an application, by its id, that waited for its payment: a row of a run made it.
+    Applied(Uuid),
     /// The request_id stands for another request.
     RequestIdReused,
     /// A live document with the same key exists.

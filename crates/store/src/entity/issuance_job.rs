@@ -23,6 +23,8 @@ pub struct Model {
     pub issued: i32,
     /// Rows that were refused.
     pub failed: i32,
+    /// Rows whose applications waited for their payment when they were done.
+    pub unpaid: i32,
     /// Above so many failed rows in a hundred it stops.
     pub max_error_percent: Option<i32>,
     /// Why it was stopped; may be empty.

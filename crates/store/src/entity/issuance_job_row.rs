@@ -18,6 +18,8 @@ pub struct Model {
     pub request: Vec<u8>,
     /// The code that was issued.
     pub code_id: Option<Uuid>,
+    /// The application that waits for its payment.
+    pub application_id: Option<Uuid>,
     /// Why none was, as the contract encodes it.
     pub status: Option<Vec<u8>>,
 }

@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
+pub(in crate::commands) use self::outcomes::waiting_in;
 pub(super) use self::outcomes::{Outcomes, RowOutcome};
 use self::run_file::Run;
 use crate::commands::table::{self, Column, STUDENT};
@@ -271,6 +272,7 @@ fn as_row(number: u64, request: pb::IssueValidityCodeRequest) -> pb::StreamIssue
 fn outcome(answer: pb::StreamIssueValidityCodesResponse) -> RowOutcome {
     match answer.outcome {
         Some(Outcome::ValidityCode(code)) => RowOutcome::issued(&code),
+        Some(Outcome::Application(application)) => RowOutcome::unpaid(&application),
         Some(Outcome::Error(status)) => RowOutcome::error(status),
         None => RowOutcome::refused(&Failure::of(&Status::unknown("an answer without outcome"))),
     }

@@ -229,6 +229,7 @@ async fn result(args: &ResultArgs, output: Output) -> Result<Exit, Problem> {
         let number = row.sequence.unsigned_abs();
         let outcome = match row.outcome {
             Some(Outcome::ValidityCode(code)) => RowOutcome::issued(&code),
+            Some(Outcome::Application(application)) => RowOutcome::unpaid(&application),
             Some(Outcome::Error(status)) => RowOutcome::error(status),
             Some(Outcome::NotBegun(_)) | None => RowOutcome::not_begun(),
         };

@@ -8,6 +8,8 @@ mod issue;
 mod job;
 mod validate;
 
+pub(super) use class::waiting_in;
+
 use clap::{Args, Subcommand};
 use gavah_api::v1 as pb;
 use gavah_domain::validity::DocumentKind;

@@ -10,6 +10,7 @@ use gavah_api::v1 as pb;
 use gavah_domain::payment::{PaymentState, RefundMethod};
 use serde_json::json;
 
+use super::code::waiting_in;
 use super::document::{Paging, resource};
 use super::incident::Officer;
 use super::one_of;
@@ -44,8 +45,11 @@ pub(crate) enum PaymentCommand {
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// Resource names of the applications: one of an enrollment certificate, or any of validity codes
-    #[arg(value_name = "APPLICATION", required = true)]
+    #[arg(value_name = "APPLICATION", required_unless_present = "unpaid")]
     applications: Vec<String>,
+    /// Every application that waits by this file of outcomes, from `gavah code issue --file` or `gavah code job result`
+    #[arg(long, value_name = "FILE.csv")]
+    unpaid: Option<PathBuf>,
     /// Where the gateway sends the payer back to: an http or https address
     #[arg(long, value_name = "URL")]
     callback: String,
@@ -181,10 +185,14 @@ pub(crate) async fn run(command: &PaymentCommand, output: Output) -> Result<Exit
 
 async fn start(args: &StartArgs, output: Output) -> Result<Exit, Problem> {
     let request_id = args.write.request_id("")?;
+    let mut applications = args.applications.clone();
+    if let Some(file) = &args.unpaid {
+        applications.extend(waiting_in(file)?);
+    }
     let request = pb::StartPaymentRequest {
         request_id: request_id.to_string(),
         validate_only: args.write.validate_only,
-        applications: args.applications.clone(),
+        applications,
         callback_url: args.callback.clone(),
         subject_claim: args.claim.read()?,
     };

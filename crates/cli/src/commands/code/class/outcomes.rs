@@ -17,6 +17,8 @@ use crate::message::Wrong;
 use crate::problem::Problem;
 
 const ISSUED: &str = "ISSUED";
+const UNPAID: &str = "UNPAID";
+const AWAITING: &str = "AWAITING_PAYMENT";
 const REFUSED: &str = "REFUSED";
 const NOT_SENT: &str = "NOT_SENT";
 const NOT_BEGUN: &str = "NOT_BEGUN";
@@ -46,6 +48,21 @@ impl RowOutcome {
             code: code.code.clone(),
             name: code.name.clone(),
             reason: String::new(),
+            fields: String::new(),
+        }
+    }
+
+    /// An application without a code. Its row is open: sent again, it gives the code once there is one.
+    pub(in crate::commands::code) fn unpaid(application: &pb::ValidityCodeApplication) -> Self {
+        let state = application.state();
+        let state = state.as_str_name();
+        Self {
+            outcome: UNPAID,
+            code: String::new(),
+            name: application.name.clone(),
+            reason: state
+                .trim_start_matches("CODE_APPLICATION_STATE_")
+                .to_owned(),
             fields: String::new(),
         }
     }
@@ -240,6 +257,33 @@ fn kept(path: &Path, earlier: &mut [bool]) -> Result<Vec<csv::StringRecord>, Pro
     Ok(kept)
 }
 
+/// The applications that wait for their payment by a file of outcomes.
+///
+/// # Errors
+/// [`Problem::Usage`] when it is no such file, or nothing waits.
+pub(in crate::commands) fn waiting_in(path: &Path) -> Result<Vec<String>, Problem> {
+    let told = |problem: &dyn std::fmt::Display| {
+        Problem::usage(format_args!("{}: {problem}", path.display()))
+    };
+    let file = File::open(path).map_err(|error| Problem::file(path, &error))?;
+    let mut reader = csv::Reader::from_reader(file);
+    if reader.headers().map_err(|error| told(&error))? != HEADINGS[..] {
+        return Err(told(&"is no file of outcomes"));
+    }
+    let mut waiting = Vec::new();
+    for line in reader.into_records() {
+        let line = line.map_err(|error| told(&error))?;
+        if let (Some(UNPAID), Some(name), Some(AWAITING)) = (line.get(1), line.get(3), line.get(4))
+        {
+            waiting.push(name.to_owned());
+        }
+    }
+    if waiting.is_empty() {
+        return Err(told(&"nothing in it waits for a payment"));
+    }
+    Ok(waiting)
+}
+
 fn number(line: &csv::StringRecord) -> usize {
     line.get(0)
         .and_then(|cell| cell.parse().ok())
@@ -280,6 +324,32 @@ mod tests {
             field: "subject".to_owned(),
             text: "is missing".to_owned(),
         }])
+    }
+
+    #[test]
+    fn what_waits_for_a_payment_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.csv");
+        let refused = |path: &Path| waiting_in(path).unwrap_err().to_string();
+        fs::write(&path, "a,b\n1,2\n").unwrap();
+        assert!(refused(&path).contains("is no file of outcomes"));
+        let application = |name: &str, state: pb::CodeApplicationState| {
+            RowOutcome::unpaid(&pb::ValidityCodeApplication {
+                name: name.to_owned(),
+                state: state.into(),
+                ..pb::ValidityCodeApplication::default()
+            })
+        };
+        let mut outcomes = Outcomes::anew(&path).unwrap();
+        outcomes.add(0, &code("1")).unwrap();
+        let ended = application("a/2", pb::CodeApplicationState::PaymentExpired);
+        outcomes.add(1, &ended).unwrap();
+        outcomes.finish().unwrap();
+        assert!(refused(&path).contains("nothing in it waits"));
+        let waits = application("a/3", pb::CodeApplicationState::AwaitingPayment);
+        outcomes.add(2, &waits).unwrap();
+        outcomes.finish().unwrap();
+        assert_eq!(waiting_in(&path).unwrap(), ["a/3"]);
     }
 
     fn lines(path: &Path) -> Vec<String> {

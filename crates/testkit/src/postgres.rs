@@ -221,6 +221,16 @@ impl Cluster {
         })
     }
 
+    /// Removes a database, whoever is connected to it; its roles stay. Without this, all the databases of a test binary lie
+    /// on the disk together.
+    ///
+    /// # Errors
+    /// [`PostgresError::Statement`].
+    pub fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
+        let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        self.query("postgres", &statement).map(|_| ())
+    }
+
     /// Runs one SQL statement as the superuser and returns its rows: one a line, columns separated by `|`.
     ///
     /// # Errors

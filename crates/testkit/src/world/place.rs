@@ -25,6 +25,15 @@ pub(super) enum Place {
     },
 }
 
+/// What cannot be removed goes with the cluster.
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let (Self::Postgres { database, .. }, Ok(cluster)) = (self, Cluster::shared()) {
+            let _ = cluster.drop_database(&database.name);
+        }
+    }
+}
+
 impl Place {
     pub(super) async fn make(engine: Engine, dir: &Path) -> Self {
         match engine {

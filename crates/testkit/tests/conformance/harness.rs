@@ -42,6 +42,15 @@ enum Home {
     Postgres(DatabaseWithRuntimeRole),
 }
 
+/// What cannot be removed goes with the cluster.
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Self::Postgres(database) = self {
+            let _ = cluster().drop_database(&database.name);
+        }
+    }
+}
+
 /// The cluster of this test binary. No case takes the power away, so nothing waits for the disk.
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();

@@ -7,6 +7,7 @@ use tonic::Code;
 
 use crate::certificates::applied;
 use crate::disputes::{code, order, read, ready, ruling};
+use crate::feed::everything;
 use crate::harness::together;
 use crate::messages::{apply, correct, issue, record, request_id};
 use crate::peer::{Peer, refused};
@@ -31,7 +32,7 @@ async fn parties(world: &World) -> (Peer, Peer) {
 }
 
 /// A ruling on the subject that orders these; the names of the actions.
-async fn ordered(
+pub(crate) async fn ordered(
     world: &World,
     subject: &str,
     actions: Vec<pb::OrderedAction>,
@@ -45,7 +46,14 @@ async fn ordered(
     (ruled, names.collect())
 }
 
-fn revoke(name: &str, dispute_action: &str) -> pb::RevokeValidityCodeRequest {
+/// What a caller hears was done to a resource.
+pub(crate) async fn heard(world: &World, peer: &Peer, resource: &str) -> Vec<String> {
+    let changes = everything(world, peer).await.into_iter();
+    let of = changes.filter(|change| change.resource == resource);
+    of.map(|change| change.action).collect()
+}
+
+pub(crate) fn revoke(name: &str, dispute_action: &str) -> pb::RevokeValidityCodeRequest {
     pb::RevokeValidityCodeRequest {
         request_id: request_id(),
         name: name.to_owned(),
@@ -55,7 +63,7 @@ fn revoke(name: &str, dispute_action: &str) -> pb::RevokeValidityCodeRequest {
     }
 }
 
-fn issued_anew(
+pub(crate) fn issued_anew(
     world: &World,
     code: &pb::ValidityCode,
     dispute_action: &str,
@@ -126,8 +134,9 @@ async fn a_revocation_and_a_reissue_are_done_in_their_order(world: &mut World) {
     let mut raw = Raw::to(world).await;
     for (action, result) in actions.iter().zip([&old.name, &new.name]) {
         let acts = format!(
-            "SELECT count(*) FROM audit_entry WHERE resource = '{action}' \
-             AND action = 'FULFIL' AND reason = '{result}'"
+            "SELECT count(*) FROM audit_entry WHERE resource = '{}' \
+             AND action = 'FULFIL' AND reason = '{action}; {result}'",
+            dispute.name
         );
         assert_eq!(raw.number(&acts).await, 1);
     }
@@ -270,6 +279,10 @@ async fn certificates_are_corrected_revoked_and_issued_anew_as_ordered(world: &m
     let anew = anew.unwrap().application.unwrap();
     let done = read(&window, &dispute.name).await.ruling.unwrap().actions;
     assert_eq!(done[1].result, anew.name);
+    // Of its own dispute the window hears in the feed, also what was done under it.
+    let heard = heard(world, &window, &dispute.name).await;
+    let told = ["OPEN", "CONSENT", "CONSENT", "RULE", "FULFIL", "FULFIL"];
+    assert_eq!(heard, told);
 }
 
 async fn what_is_not_ordered_is_not_done_under_a_ruling(world: &mut World) {

@@ -4,8 +4,8 @@ use gavah_domain::caller::CallerClass;
 use gavah_domain::dispute::{DisputeState, OrderedAct, Party};
 use gavah_domain::{JalaliDate, PersonId, Reason};
 use gavah_store::{
-    DisputeFilter, DisputeOutcome, DisputeParties, NewDispute, Ordered, StoredAction,
-    StoredDispute, StoredMessage,
+    DisputeFilter, DisputeOutcome, DisputeParties, NewDispute, Ordered, StoredDispute,
+    StoredMessage,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::certificate::GetInput;
 use crate::convert::dispute::{
-    ListInput, ListMessagesInput, MessageInput, OpenInput, StepInput, Subject, Target,
+    CloseInput, ListInput, ListMessagesInput, MessageInput, OpenInput, StepInput, Subject, Target,
 };
 use crate::convert::names::{self, Collection};
 use crate::error::{AppError, Refusal, not_ordered};
@@ -158,6 +158,29 @@ pub async fn step(
     settle(stepped.await?)
 }
 
+/// Closes an action that can no longer be done; `None` when only checking.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND, ETAG_MISMATCH, STATE_TRANSITION_NOT_ALLOWED, REQUEST_ID_REUSED; [`AppError::Store`].
+pub async fn close_action(
+    app: &App,
+    call: &Acting,
+    input: CloseInput,
+) -> Result<Option<StoredDispute>, AppError> {
+    let stored = find(app, call, input.action.dispute).await?;
+    if input.head.validate_only {
+        return match stored.may_close(input.action.number, input.etag) {
+            Ok(()) => Ok(None),
+            Err(refused) => Err(refusal(refused)),
+        };
+    }
+    let context = context(call, &input.head, None, app.clock.now());
+    let store = app.store_for(call);
+    let closed = store.close_dispute_action(&context, input.action, input.etag, &input.reason);
+    settle(closed.await?)
+}
+
 /// Whether what an action is ordered on is there.
 async fn there(app: &App, call: &Acting, target: Target) -> Result<(), AppError> {
     let store = app.store_for(call);
@@ -255,15 +278,10 @@ pub(super) async fn ordered(
     if target.is_some_and(|target| target != own.target) {
         return Err(not_ordered("OTHER_TARGET"));
     }
-    if head.validate_only {
-        let done = |action: &StoredAction| action.done_time.is_some();
-        if done(own) {
-            return Err(not_ordered("DONE"));
-        }
-        let mut before = actions.iter().filter(|action| action.number < own.number);
-        if !before.all(done) {
-            return Err(not_ordered("EARLIER_NOT_DONE"));
-        }
+    if head.validate_only
+        && let Some(why) = app.store_for(call).action_held_up(named).await?
+    {
+        return Err(not_ordered(why));
     }
     Ok(Some(own.target.clone()))
 }
@@ -355,6 +373,10 @@ fn refusal<T>(outcome: DisputeOutcome<T>) -> AppError {
             .into(),
         DisputeOutcome::NotOver(deadline) => not_over(deadline),
         DisputeOutcome::NotTheOpener => Reason::NotTheOpener.into(),
+        DisputeOutcome::ActionOver(state) => Refusal::new(Reason::StateTransitionNotAllowed)
+            .with("state", state.as_str())
+            .with("allowed", "")
+            .into(),
     }
 }
 

@@ -70,6 +70,7 @@ write_requests! {
     CancelEnrollmentCertificateApplicationRequest,
     CancelIssuanceJobRequest,
     CancelValidityCodeApplicationRequest,
+    CloseDisputeActionRequest,
     CloseServiceCallRequest,
     ConfirmPaymentRequest,
     ConsentToRulingRequest,

@@ -19,6 +19,7 @@ use super::agreements::in_flight;
 use super::attachments::{complete, may_attach};
 use super::certificates::stages::paying;
 use super::codes::{self, DRAWS, already_issued, chain, draw, enabled, proven, proves, ready};
+use super::disputes::reissue_ordered;
 use super::payments::settle::{Step, may_wait};
 use super::service_levels::due_time;
 use super::{
@@ -243,6 +244,8 @@ async fn hand_in(
 ) -> Result<Planned, AppError> {
     let facts = &input.facts;
     let institution = owned(call, &facts.program.institution)?;
+    let person = &facts.subject.person_id;
+    reissue_ordered(app, call, &input.head, Collection::ValidityCodes, person).await?;
     let Terms {
         call: open,
         agreement,
@@ -268,7 +271,7 @@ async fn hand_in(
     let hash = app.subject_hash(&input.person);
     only_part(
         before.as_ref(),
-        &facts.subject.person_id,
+        person,
         &input.person,
         &hash,
         Part::Submitter,

@@ -81,7 +81,7 @@ write_requests! {
     CreateExpertRequest,
     CreateInstitutionRequest,
     CreateServiceCallRequest,
-    CreateValidityCodeApplicationRequest,
+    CreateValidityCodeApplicationRequest(dispute_action),
     IssueValidityCodeRequest(dispute_action),
     MoveClockRequest,
     OpenDisputeRequest,

@@ -89,6 +89,7 @@ pub(crate) fn create(world: &World) -> pb::CreateValidityCodeApplicationRequest 
         validate_only: false,
         code: Some(code_of(issue(world, UNIVERSITY))),
         submitter: decider("registrar-1".to_owned()),
+        dispute_action: String::new(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use gavah_api::v1 as pb;
 use gavah_testkit::fixtures;
-use gavah_testkit::world::{CallerKind, UNIVERSITY, World};
+use gavah_testkit::world::{CallerKind, OTHER_UNIVERSITY, UNIVERSITY, World};
 use tonic::Code;
 
 use crate::certificates::applied;
+use crate::code_stages::{cancel, code_of, create, offered};
 use crate::disputes::{code, order, read, ready, ruling};
+use crate::feed::everything;
 use crate::harness::together;
 use crate::messages::{apply, correct, issue, record, request_id};
 use crate::peer::{Peer, refused};
@@ -17,6 +19,9 @@ cases! {
     a_correction_is_done_once_and_linked_both_ways,
     of_many_who_do_an_ordered_act_at_once_one_does,
     certificates_are_corrected_revoked_and_issued_anew_as_ordered,
+    the_window_issues_anew_what_is_ordered_in_a_dispute_of_the_institution,
+    an_institution_does_what_is_ordered_in_a_dispute_of_the_hub,
+    a_code_that_goes_through_stages_is_applied_for_as_ordered,
 }
 
 cases_of_any_engine! {
@@ -31,7 +36,7 @@ async fn parties(world: &World) -> (Peer, Peer) {
 }
 
 /// A ruling on the subject that orders these; the names of the actions.
-async fn ordered(
+pub(crate) async fn ordered(
     world: &World,
     subject: &str,
     actions: Vec<pb::OrderedAction>,
@@ -45,7 +50,14 @@ async fn ordered(
     (ruled, names.collect())
 }
 
-fn revoke(name: &str, dispute_action: &str) -> pb::RevokeValidityCodeRequest {
+/// What a caller hears was done to a resource.
+pub(crate) async fn heard(world: &World, peer: &Peer, resource: &str) -> Vec<String> {
+    let changes = everything(world, peer).await.into_iter();
+    let of = changes.filter(|change| change.resource == resource);
+    of.map(|change| change.action).collect()
+}
+
+pub(crate) fn revoke(name: &str, dispute_action: &str) -> pb::RevokeValidityCodeRequest {
     pb::RevokeValidityCodeRequest {
         request_id: request_id(),
         name: name.to_owned(),
@@ -55,7 +67,7 @@ fn revoke(name: &str, dispute_action: &str) -> pb::RevokeValidityCodeRequest {
     }
 }
 
-fn issued_anew(
+pub(crate) fn issued_anew(
     world: &World,
     code: &pb::ValidityCode,
     dispute_action: &str,
@@ -126,8 +138,9 @@ async fn a_revocation_and_a_reissue_are_done_in_their_order(world: &mut World) {
     let mut raw = Raw::to(world).await;
     for (action, result) in actions.iter().zip([&old.name, &new.name]) {
         let acts = format!(
-            "SELECT count(*) FROM audit_entry WHERE resource = '{action}' \
-             AND action = 'FULFIL' AND reason = '{result}'"
+            "SELECT count(*) FROM audit_entry WHERE resource = '{}' \
+             AND action = 'FULFIL' AND reason = '{action}; {result}'",
+            dispute.name
         );
         assert_eq!(raw.number(&acts).await, 1);
     }
@@ -270,6 +283,197 @@ async fn certificates_are_corrected_revoked_and_issued_anew_as_ordered(world: &m
     let anew = anew.unwrap().application.unwrap();
     let done = read(&window, &dispute.name).await.ruling.unwrap().actions;
     assert_eq!(done[1].result, anew.name);
+    // Of its own dispute the window hears in the feed, also what was done under it.
+    let heard = heard(world, &window, &dispute.name).await;
+    let told = ["OPEN", "CONSENT", "CONSENT", "RULE", "FULFIL", "FULFIL"];
+    assert_eq!(heard, told);
+}
+
+async fn the_window_issues_anew_what_is_ordered_in_a_dispute_of_the_institution(world: &mut World) {
+    let (university, organization) = parties(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let (row, other) = (record(world, UNIVERSITY), record(world, UNIVERSITY));
+    let old = applied(world, &row).await.enrollment_certificate.unwrap();
+    applied(world, &other).await;
+    let orders = vec![
+        order(pb::OrderedAct::Revoke, &old.name),
+        order(pb::OrderedAct::Reissue, &old.name),
+    ];
+    let (dispute, actions) = ordered(world, &old.name, orders).await;
+    let anew = |row: &pb::EnrollmentRecord, action: &str| {
+        pb::CreateEnrollmentCertificateApplicationRequest {
+            dispute_action: action.to_owned(),
+            ..apply(row)
+        }
+    };
+    let asked = async |request: pb::CreateEnrollmentCertificateApplicationRequest| {
+        let trial = pb::CreateEnrollmentCertificateApplicationRequest {
+            validate_only: true,
+            ..request.clone()
+        };
+        let trial = window.create_enrollment_certificate_application(trial);
+        let trial = trial.await;
+        let answer = window.create_enrollment_certificate_application(request);
+        [trial, answer.await]
+    };
+    // Another act and another person's are as if there were no dispute.
+    let nothing = format!("disputes/{}/actions/2", fixtures::id());
+    for request in [
+        anew(&row, &actions[0]),
+        anew(&other, &actions[1]),
+        anew(&row, &nothing),
+    ] {
+        for answer in asked(request).await {
+            refused(answer, Code::NotFound, "RESOURCE_NOT_FOUND");
+        }
+    }
+    for answer in asked(anew(&row, &actions[1])).await {
+        let refusal = refused(answer, Code::FailedPrecondition, "ACTION_NOT_ORDERED");
+        assert_eq!(refusal.metadata["why"], "EARLIER_NOT_DONE");
+    }
+    let revocation = pb::RevokeEnrollmentCertificateRequest {
+        request_id: request_id(),
+        name: old.name.clone(),
+        reason: pb::RevocationReason::DataError.into(),
+        dispute_action: actions[0].clone(),
+        ..Default::default()
+    };
+    let revoked = organization.revoke_enrollment_certificate(revocation);
+    revoked.await.unwrap();
+    let [trial, done] = asked(anew(&row, &actions[1])).await;
+    assert_eq!(trial.unwrap().application, None);
+    let made = done.unwrap().application.unwrap();
+    let told = read(&university, &dispute.name).await;
+    let action = told.ruling.unwrap().actions.remove(1);
+    assert_eq!(
+        (action.result, action.done_by.as_str()),
+        (made.name, "callers/window")
+    );
+    assert_eq!(heard(world, &window, &dispute.name).await, [""; 0]);
+    let name = dispute.name;
+    let read = window.get_dispute(pb::GetDisputeRequest { name }).await;
+    refused(read, Code::NotFound, "RESOURCE_NOT_FOUND");
+}
+
+async fn an_institution_does_what_is_ordered_in_a_dispute_of_the_hub(world: &mut World) {
+    let (university, organization) = parties(world).await;
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let stranger = Peer::of(world, CallerKind::OtherUniversity).await;
+    let (wrong, old) = (
+        code(world, &university).await,
+        code(world, &university).await,
+    );
+    let dispute = ready(&hub, &organization, "agreements/hub/callers/hub").await;
+    let orders = vec![
+        order(pb::OrderedAct::Correct, &wrong.name),
+        order(pb::OrderedAct::Revoke, &old.name),
+        order(pb::OrderedAct::Reissue, &old.name),
+    ];
+    let ruled = organization.rule_dispute(ruling(&dispute, orders)).await;
+    let actions = ruled.unwrap().dispute.unwrap().ruling.unwrap().actions;
+    let correction = |code: &pb::ValidityCode| pb::CorrectValidityCodeRequest {
+        dispute_action: actions[0].name.clone(),
+        ..correct(code, issued_anew(world, code, ""))
+    };
+
+    let own = stranger
+        .issue_validity_code(issue(world, OTHER_UNIVERSITY))
+        .await;
+    let own = own.unwrap().validity_code.unwrap();
+    let foreign = pb::CorrectValidityCodeRequest {
+        dispute_action: actions[0].name.clone(),
+        ..correct(&own, issue(world, OTHER_UNIVERSITY))
+    };
+    let answer = stranger.correct_validity_code(foreign).await;
+    refused(answer, Code::NotFound, "RESOURCE_NOT_FOUND");
+    // Who may issue, but not in place of this code.
+    let foreign = pb::IssueValidityCodeRequest {
+        subject: old.subject.clone(),
+        dispute_action: actions[2].name.clone(),
+        ..issue(world, OTHER_UNIVERSITY)
+    };
+    let answer = stranger.issue_validity_code(foreign).await;
+    refused(answer, Code::NotFound, "RESOURCE_NOT_FOUND");
+    let answer = university.correct_validity_code(correction(&old)).await;
+    refused(answer, Code::NotFound, "RESOURCE_NOT_FOUND");
+
+    let right = university.correct_validity_code(correction(&wrong)).await;
+    let right = right.unwrap().validity_code.unwrap();
+    university
+        .revoke_validity_code(revoke(&old.name, &actions[1].name))
+        .await
+        .unwrap();
+    let new = university
+        .issue_validity_code(issued_anew(world, &old, &actions[2].name))
+        .await;
+    let new = new.unwrap().validity_code.unwrap();
+    let done = read(&hub, &dispute.name).await.ruling.unwrap().actions;
+    let told: Vec<_> = done.iter().map(|action| action.result.as_str()).collect();
+    assert_eq!(told, [&right.name, &old.name, &new.name]);
+    // It did them without learning of the dispute.
+    assert_eq!(links(&university, &right.name).await, [""; 0]);
+}
+
+async fn a_code_that_goes_through_stages_is_applied_for_as_ordered(world: &mut World) {
+    let (university, organization) = parties(world).await;
+    let (old, other) = (
+        code(world, &university).await,
+        code(world, &university).await,
+    );
+    let orders = vec![
+        order(pb::OrderedAct::Revoke, &old.name),
+        order(pb::OrderedAct::Reissue, &old.name),
+    ];
+    let (dispute, actions) = ordered(world, &old.name, orders).await;
+    offered(world, Some(100)).await;
+    let asked = async |code: &pb::ValidityCode, action: &str, validate_only: bool| {
+        let request = pb::CreateValidityCodeApplicationRequest {
+            validate_only,
+            code: Some(code_of(issued_anew(world, code, ""))),
+            dispute_action: action.to_owned(),
+            ..create(world)
+        };
+        university.create_validity_code_application(request).await
+    };
+    let answer = asked(&old, "disputes/1/actions/1", false).await;
+    assert_eq!(answer.unwrap_err().violations[0].field, "dispute_action");
+    let why = async |code: &pb::ValidityCode, action: &str, validate_only: bool| {
+        let answer = asked(code, action, validate_only).await;
+        let refusal = refused(answer, Code::FailedPrecondition, "ACTION_NOT_ORDERED");
+        refusal.metadata["why"].clone()
+    };
+    for validate_only in [true, false] {
+        assert_eq!(why(&old, &actions[0], validate_only).await, "OTHER_ACT");
+        assert_eq!(
+            why(&other, &actions[1], validate_only).await,
+            "OTHER_TARGET"
+        );
+    }
+    assert_eq!(why(&old, &actions[1], true).await, "EARLIER_NOT_DONE");
+    let revocation = revoke(&old.name, &actions[0]);
+    organization.revoke_validity_code(revocation).await.unwrap();
+    let at_once = issued_anew(world, &old, &actions[1]);
+    let answer = university.issue_validity_code(at_once).await;
+    refused(answer, Code::FailedPrecondition, "REVIEW_REQUIRED");
+    assert_eq!(
+        asked(&old, &actions[1], true).await.unwrap().application,
+        None
+    );
+    let made = asked(&old, &actions[1], false).await.unwrap();
+    let made = made.application.unwrap();
+    let done = read(&university, &dispute.name).await.ruling.unwrap();
+    assert_eq!(done.actions[1].result, made.name);
+    let name = made.name.clone();
+    let get = pb::GetValidityCodeApplicationRequest { name };
+    let told = university.get_validity_code_application(get).await.unwrap();
+    assert_eq!(told.dispute_actions, actions[1..]);
+    university
+        .cancel_validity_code_application(cancel(&made))
+        .await
+        .unwrap();
+    for validate_only in [true, false] {
+        assert_eq!(why(&old, &actions[1], validate_only).await, "DONE");
+    }
 }
 
 async fn what_is_not_ordered_is_not_done_under_a_ruling(world: &mut World) {

@@ -98,7 +98,7 @@ async fn watch_from_now(world: &World, peer: &Peer) -> Watch {
 }
 
 /// Everything a caller sees, once all that was committed is in the feed.
-async fn everything(world: &World, peer: &Peer) -> Vec<pb::Change> {
+pub(crate) async fn everything(world: &World, peer: &Peer) -> Vec<pb::Change> {
     settled(world).await;
     let (mut changes, mut after) = (Vec::new(), 0);
     loop {

@@ -44,6 +44,7 @@ mod codes;
 mod corrections;
 mod deadlines;
 mod disputes;
+mod disputes_closed;
 mod disputes_ordered;
 mod documents;
 mod feed;

@@ -107,6 +107,7 @@ methods! {
         consent_to_ruling(ConsentToRulingRequest) -> ConsentToRulingResponse,
         withdraw_dispute(WithdrawDisputeRequest) -> WithdrawDisputeResponse,
         rule_dispute(RuleDisputeRequest) -> RuleDisputeResponse,
+        close_dispute_action(CloseDisputeActionRequest) -> CloseDisputeActionResponse,
         get_dispute(GetDisputeRequest) -> GetDisputeResponse,
         list_disputes(ListDisputesRequest) -> ListDisputesResponse,
     }

@@ -79,6 +79,7 @@ heads! {
     CancelEnrollmentCertificateApplicationRequest,
     CancelIssuanceJobRequest,
     CancelValidityCodeApplicationRequest,
+    CloseDisputeActionRequest,
     CloseServiceCallRequest,
     ConfirmPaymentRequest,
     ConsentToRulingRequest,

@@ -96,6 +96,27 @@ text_enum! {
     }
 }
 
+impl OrderedAct {
+    /// Whether the document that it is done to is in force before it and never again: of what is revoked or superseded
+    /// already it can no longer be done.
+    #[must_use]
+    pub const fn ends_its_target(self) -> bool {
+        matches!(self, Self::Correct | Self::Revoke)
+    }
+}
+
+text_enum! {
+    /// How far an action is that a ruling ordered.
+    pub enum ActionState {
+        /// It is to be done.
+        Open = "OPEN",
+        /// It is done; final.
+        Done = "DONE",
+        /// It can no longer be done, as an officer says; final.
+        Closed = "CLOSED",
+    }
+}
+
 /// One Jalali month after the opening: the first instant at which a dispute may be ruled without anybody's consent.
 #[must_use]
 pub fn deadline(opened: Timestamp) -> Timestamp {

@@ -284,7 +284,7 @@ reasons! {
         ActionNotOrdered = "ACTION_NOT_ORDERED",
             en: "ruling does not order this act here and now",
             fa: "رأی صادرشده این اقدام را در اینجا و اکنون دستور نداده است",
-            remedy: "Read the dispute: name an action of this kind on this target that is not done, after those before it.";
+            remedy: "Read the dispute: name an action of this kind on this target that is neither done nor closed, after those before it.";
         ClockNotMovable = "CLOCK_NOT_MOVABLE",
             en: "clock can be moved in a sandbox only",
             fa: "جابه‌جا کردن ساعت تنها در محیط آزمایشی ممکن است",

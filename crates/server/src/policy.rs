@@ -62,6 +62,7 @@ pub const POLICY: &[(&str, &[CallerClass])] = &[
     ("/gavah.v1.ChangeService/ListChanges", CERTIFICATE_READERS),
     ("/gavah.v1.ChangeService/WatchChanges", CERTIFICATE_READERS),
     ("/gavah.v1.DisputeService/AgreeDispute", CONSUMERS_AND_OFFICERS),
+    ("/gavah.v1.DisputeService/CloseDisputeAction", OFFICERS),
     ("/gavah.v1.DisputeService/ConsentToRuling", CONSUMERS_AND_OFFICERS),
     ("/gavah.v1.DisputeService/GetDispute", ALL_BUT_MONITORS),
     ("/gavah.v1.DisputeService/ListDisputeMessages", ALL_BUT_MONITORS),
@@ -224,7 +225,7 @@ mod tests {
     fn every_method_in_the_descriptor_has_a_policy_and_no_policy_is_without_a_method() {
         let listed: BTreeSet<String> = POLICY.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, methods_served());
-        assert_eq!(listed.len(), 113 + 4);
+        assert_eq!(listed.len(), 114 + 4);
     }
 
     #[test]
@@ -397,6 +398,7 @@ mod tests {
             "ApproveAgreement",
             "ApproveRevocation",
             "BatchImportLegacyCodes",
+            "CloseDisputeAction",
             "CloseServiceCall",
             "CorrectEnrollmentCertificate",
             "CreateCaller",

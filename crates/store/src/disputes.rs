@@ -4,7 +4,7 @@ pub(crate) mod fulfil;
 mod rows;
 
 use gavah_domain::dispute::{
-    DisputeState, OrderedAct, Party, RulingOutcome, deadline, may_be_ruled,
+    ActionState, DisputeState, OrderedAct, Party, RulingOutcome, deadline, may_be_ruled,
 };
 use jiff::Timestamp;
 use sea_orm::sea_query::Expr;
@@ -107,10 +107,24 @@ pub struct StoredAction {
     pub note: String,
     /// Resource name of what came of it; empty until it is done.
     pub result: String,
-    /// Who did it; empty until it is done.
+    /// Who did or closed it; empty until then.
     pub done_by: String,
     /// When.
     pub done_time: Option<Timestamp>,
+    /// Why it can no longer be done; empty unless it was closed.
+    pub close_reason: String,
+}
+
+impl StoredAction {
+    /// How far it is.
+    #[must_use]
+    pub fn state(&self) -> ActionState {
+        match self.done_time {
+            None => ActionState::Open,
+            Some(_) if self.close_reason.is_empty() => ActionState::Done,
+            Some(_) => ActionState::Closed,
+        }
+    }
 }
 
 /// A ruling as stored.
@@ -254,6 +268,8 @@ pub enum DisputeOutcome<T = StoredDispute> {
     NotOver(Timestamp),
     /// The other party opened it.
     NotTheOpener,
+    /// The action is not open any more.
+    ActionOver(ActionState),
 }
 
 impl StoredDispute {
@@ -305,6 +321,31 @@ impl StoredDispute {
                     Err(_) => Err(DisputeOutcome::NotOver(self.deadline)),
                 }
             }
+        }
+    }
+
+    /// What its ruling ordered under this number.
+    #[must_use]
+    pub fn action(&self, number: i32) -> Option<&StoredAction> {
+        let mut actions = self.ruling.iter().flat_map(|ruling| &ruling.actions);
+        actions.find(|action| action.number == number)
+    }
+
+    /// Whether an action may be closed.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not: never [`DisputeOutcome::Done`].
+    pub fn may_close(&self, number: i32, etag: Option<i64>) -> Result<(), DisputeOutcome> {
+        let Some(action) = self.action(number) else {
+            return Err(DisputeOutcome::NotFound);
+        };
+        if etag.is_some_and(|etag| etag != self.version) {
+            return Err(DisputeOutcome::EtagMismatch);
+        }
+        match action.state() {
+            ActionState::Open => Ok(()),
+            over => Err(DisputeOutcome::ActionOver(over)),
         }
     }
 }
@@ -489,6 +530,44 @@ impl Store {
                     .await?;
                 let stepped = act(&row, action, &row.state, to.as_str(), reason);
                 self.append(tx, context, stepped).await?;
+                let stored = read_dispute(tx, id).await?;
+                Ok(Done::Commit(DisputeOutcome::Done(Box::new(stored))))
+            })
+        })
+        .await
+    }
+
+    /// Closes an action that can no longer be done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn close_dispute_action(
+        &self,
+        context: &ActContext,
+        action: Ordered,
+        etag: Option<i64>,
+        reason: &str,
+    ) -> Result<DisputeOutcome, StoreError> {
+        self.run_tx("close_dispute_action", |tx, _| {
+            Box::pin(async move {
+                let id = action.dispute;
+                if let Some(earlier) = earlier(tx, context, id).await? {
+                    return Ok(Done::Abandon(earlier));
+                }
+                // Held from here on: who does the action at once waits, and sees it closed.
+                let Some(row) = locked(tx, id).await? else {
+                    return Ok(Done::Abandon(DisputeOutcome::NotFound));
+                };
+                let before = with_actions(tx, row.clone()).await?;
+                if let Err(refused) = before.may_close(action.number, etag) {
+                    return Ok(Done::Abandon(refused));
+                }
+                fulfil::put_over(tx, context, action, "", reason).await?;
+                write(tx, context, &row, []).await?;
+                let told = format!("{}; {}", action.name(), hash_of(reason));
+                let closed = act(&row, "CLOSE_ACTION", &row.state, &row.state, told);
+                self.append(tx, context, closed).await?;
                 let stored = read_dispute(tx, id).await?;
                 Ok(Done::Commit(DisputeOutcome::Done(Box::new(stored))))
             })
@@ -758,6 +837,7 @@ async fn put_actions(
             result: Set(String::new()),
             done_by: Set(String::new()),
             done_time: Set(None),
+            close_reason: Set(String::new()),
         });
     dispute_action::Entity::insert_many(rows)
         .exec_without_returning(tx)

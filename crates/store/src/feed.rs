@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, Iterable, QueryResu
 use crate::content::instant;
 use crate::entity::audit_chain::{self, Column as Link};
 use crate::entity::{audit_entry, change_event, dispute};
-use crate::{Store, StoreError, certificates};
+use crate::{Store, StoreError, certificates, payments};
 
 /// Links of the chain looked through for one page at most, so that a reader to whom
 /// little belongs costs no more than others.
@@ -22,7 +22,7 @@ pub enum FeedScope {
     All,
     /// Events of these institutions.
     Institutions(Vec<String>),
-    /// Events of certificates and their applications, and of the disputes of a consumer.
+    /// Events of certificates, of their applications and payments, and of the disputes of a consumer.
     Certificates {
         /// Resource name of the consumer.
         consumer: String,
@@ -123,11 +123,15 @@ impl Store {
                     .from(dispute::Entity)
                     .and_where(dispute::Column::Consumer.eq(consumer.as_str()))
                     .to_owned();
-                [certificates::COLLECTION, certificates::APPLICATIONS]
-                    .into_iter()
-                    .fold(Condition::any(), |any, collection| {
-                        any.add(event(Event::Resource).like(format!("{collection}/%")))
-                    })
+                let of = |collection| event(Event::Resource).like(format!("{collection}/%"));
+                // Events of what an institution pays for name it, those of what a student pays for none.
+                let payments = Condition::all()
+                    .add(of(payments::COLLECTION))
+                    .add(event(Event::InstitutionCode).eq(""));
+                Condition::any()
+                    .add(of(certificates::COLLECTION))
+                    .add(of(certificates::APPLICATIONS))
+                    .add(payments)
                     .add(event(Event::Resource).in_subquery(disputes))
             }
         };

@@ -14,6 +14,7 @@ use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
 use jiff::SignedDuration;
 
 use crate::code_stages::{self, offered};
+use crate::disputes_ordered::heard;
 use crate::harness::{run_on, soon, together};
 use crate::messages::{apply, issue, question, record, request_id};
 use crate::peer::Peer;
@@ -47,6 +48,7 @@ on_both! {
     what_nobody_confirms_is_found_out_about,
     a_cancelled_payment_is_over_and_another_can_begin,
     of_many_who_confirm_at_once_on_two_nodes_the_money_counts_once,
+    each_side_hears_of_its_own_payments,
 }
 
 pub(crate) fn run(engine: Engine, case: impl AsyncFnOnce(&mut World)) {
@@ -152,7 +154,21 @@ pub(crate) async fn confirmed(
     started: &pb::StartPaymentRequest,
 ) -> pb::Payment {
     let confirmed = peer.confirm_payment(confirm(payment, started)).await;
-    confirmed.unwrap().payment.unwrap()
+    let confirmed = confirmed.unwrap().payment.unwrap();
+    let waits = |payment: &pb::Payment| lines(payment).contains(&L::Waiting);
+    if confirmed.verify_time.is_none() || !waits(&confirmed) {
+        return confirmed;
+    }
+    // The service has just taken it up by itself.
+    soon("what is paid for", async || {
+        let request = pb::GetPaymentRequest {
+            name: payment.name.clone(),
+            subject_claim: started.subject_claim.clone(),
+        };
+        let read = peer.get_payment(request).await.unwrap().payment.unwrap();
+        (!waits(&read)).then_some(read)
+    })
+    .await
 }
 
 /// The payment as an officer sees it.
@@ -387,4 +403,25 @@ async fn of_many_who_confirm_at_once_on_two_nodes_the_money_counts_once(world: &
     })
     .await;
     assert_eq!(done.state(), P::Verified);
+}
+
+async fn each_side_hears_of_its_own_payments(world: &mut World) {
+    priced(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let request = start(&waiting(world).await);
+    let students = started(&window, &request).await;
+    decide(&students.redirect_url, true).await.unwrap();
+    confirmed(&window, &students, &request).await;
+    priced_codes(world).await;
+    let application = waiting_code(world, &university).await;
+    let its_own = started(&university, &start_codes(&[application])).await;
+
+    let of_students = heard(world, &window, &students.name).await;
+    let all = ["CREATE", "REDIRECT", "VERIFY"];
+    assert_eq!(of_students, all);
+    assert_eq!(heard(world, &university, &its_own.name).await, all[..2]);
+    for (stranger, payment) in [(&window, &its_own), (&university, &students)] {
+        assert_eq!(heard(world, stranger, &payment.name).await, [""; 0]);
+    }
 }

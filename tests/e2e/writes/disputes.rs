@@ -4,7 +4,8 @@ use gavah_api::v1 as pb;
 use gavah_testkit::world::{CallerKind, UNIVERSITY, World};
 
 use super::Write;
-use crate::disputes::{agree, consent, open, opened, ruling, withdraw};
+use crate::disputes::{agree, consent, open, opened, order, ruling, withdraw};
+use crate::disputes_closed::close;
 use crate::messages::{issue, request_id};
 use crate::peer::Peer;
 
@@ -26,6 +27,13 @@ pub(super) async fn of_disputes(world: &World) -> Vec<Write> {
     university.consent_to_ruling(consent(&ready)).await.unwrap();
     let ready = organization.consent_to_ruling(consent(&ready)).await;
     let ready = ready.unwrap().dispute.unwrap();
+    let ruled = fresh().await;
+    university.consent_to_ruling(consent(&ruled)).await.unwrap();
+    let ruled = organization.consent_to_ruling(consent(&ruled)).await;
+    let ruled = ruled.unwrap().dispute.unwrap();
+    let orders = vec![order(pb::OrderedAct::Revoke, &ruled.subject)];
+    let ruled = organization.rule_dispute(ruling(&ruled, orders)).await;
+    let mut actions = ruled.unwrap().dispute.unwrap().ruling.unwrap().actions;
     let message = pb::PostDisputeMessageRequest {
         request_id: request_id(),
         name: fresh().await.name,
@@ -67,6 +75,12 @@ pub(super) async fn of_disputes(world: &World) -> Vec<Write> {
             Organization,
             ruling(&ready, Vec::new()),
             |request| request.text.push('2'),
+        ),
+        Write::new(
+            &of("CloseDisputeAction"),
+            Organization,
+            close(&actions.remove(0).name),
+            |request| request.reason.push('2'),
         ),
     ]
 }

@@ -36,6 +36,8 @@ pub(crate) enum DisputeCommand {
     Withdraw(StepArgs),
     /// Decide a dispute, as the provider, at or after its deadline or with both parties' consent
     Rule(Box<RuleArgs>),
+    /// Close an action that a ruling ordered and that can no longer be done, as the provider
+    CloseAction(CloseActionArgs),
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +169,22 @@ pub(crate) struct RuleArgs {
     connection: Connection,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CloseActionArgs {
+    /// Resource name of the action: disputes/{uuid}/actions/{n}
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Why it can no longer be done; told to the parties
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    seen: Seen,
+    #[command(flatten)]
+    write: Write,
+    #[command(flatten)]
+    connection: Connection,
+}
+
 /// `REVOKE=validityCodes/{uuid}`.
 fn order(given: &str) -> Result<(String, String), String> {
     let Some((act, target)) = given.split_once('=') else {
@@ -215,6 +233,7 @@ pub(crate) async fn run(command: &DisputeCommand, output: Output) -> Result<Exit
         DisputeCommand::Consent(args) => consent(args, output).await,
         DisputeCommand::Withdraw(args) => withdraw(args, output).await,
         DisputeCommand::Rule(args) => rule(args, output).await,
+        DisputeCommand::CloseAction(args) => close_action(args, output).await,
     }
 }
 
@@ -364,6 +383,23 @@ async fn rule(args: &RuleArgs, output: Output) -> Result<Exit, Problem> {
     };
     let attempt =
         |channel: Channel, request| async move { channel.disputes().rule_dispute(request).await };
+    args.connection
+        .write(output, request_id, request, attempt)
+        .await
+}
+
+async fn close_action(args: &CloseActionArgs, output: Output) -> Result<Exit, Problem> {
+    let request_id = args.write.request_id("")?;
+    let request = pb::CloseDisputeActionRequest {
+        request_id: request_id.to_string(),
+        validate_only: args.write.validate_only,
+        name: resource(COLLECTION, &args.name),
+        etag: args.seen.etag.clone(),
+        reason: args.reason.clone(),
+    };
+    let attempt = |channel: Channel, request| async move {
+        channel.disputes().close_dispute_action(request).await
+    };
     args.connection
         .write(output, request_id, request, attempt)
         .await

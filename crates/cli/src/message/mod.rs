@@ -47,6 +47,7 @@ named! {
     CancelIssuanceJobResponse,
     CancelValidityCodeApplicationResponse,
     Change,
+    CloseDisputeActionResponse,
     CloseServiceCallResponse,
     ConfirmPaymentResponse,
     ConsentToRulingResponse,

@@ -60,7 +60,8 @@ pub(crate) fn promises(serving: &Serving<'_>) {
     assert_eq!(shown["dispute"]["state"], "NEGOTIATION");
     let rule = |etag: &str| {
         format!(
-            "dispute rule {name} --etag {etag} --outcome dismissed --text decision --legal-basis law"
+            "dispute rule {name} --etag {etag} --outcome upheld --text decision --legal-basis law \
+             --order revoke={code}"
         )
     };
     let etag = text(&shown["dispute"]["etag"]);
@@ -77,6 +78,11 @@ pub(crate) fn promises(serving: &Serving<'_>) {
     let etag = text(&shown["dispute"]["etag"]);
     let ruled = serving.run("organization", &rule(&etag)).ended(0);
     assert_eq!(ruled["dispute"]["state"], "RULED");
+    let close = format!("dispute close-action {name}/actions/1 --reason impossible");
+    let closed = serving.run("organization", &close).ended(0);
+    let action = &closed["dispute"]["ruling"]["actions"][0];
+    assert_eq!(action["state"], "CLOSED", "{closed}");
+    assert_eq!(action["close_reason"], "impossible");
     let listed = serving.run("university", "dispute list").ended(0);
     assert_eq!(listed["disputes"][0]["name"], name);
 }

@@ -19,6 +19,7 @@ use super::agreements::in_flight;
 use super::attachments::{complete, may_attach};
 use super::certificates::stages::paying;
 use super::codes::{self, DRAWS, Row, already_issued, chain, draw, enabled, proven, proves, ready};
+use super::disputes::reissue_ordered;
 use super::payments::settle::{Step, may_wait};
 use super::service_levels::due_time;
 use super::{
@@ -378,6 +379,8 @@ async fn hand_in(
 ) -> Result<Planned, AppError> {
     let facts = &input.facts;
     let institution = owned(call, &facts.program.institution)?;
+    let person = &facts.subject.person_id;
+    reissue_ordered(app, call, &input.head, Collection::ValidityCodes, person).await?;
     let begun = before.as_ref().map(|before| &before.content);
     let Ruled {
         call: open,
@@ -392,7 +395,7 @@ async fn hand_in(
     let hash = app.subject_hash(&input.person);
     only_part(
         before.as_ref(),
-        &facts.subject.person_id,
+        person,
         &input.person,
         &hash,
         Part::Submitter,

@@ -210,14 +210,7 @@ async fn prepare_correction(
             .into());
     }
     let name = Collection::ValidityCodes.name(input.id);
-    ordered(
-        app,
-        call,
-        &input.right.head,
-        OrderedAct::Correct,
-        Some(name),
-    )
-    .await?;
+    ordered(app, call, &input.right.head, OrderedAct::Correct, &name).await?;
     let before = Fee::Before(wrong.content.quote.clone());
     let right = prepare(app, call, &input.right, institution, before, now).await?;
     Ok((wrong, right))
@@ -508,7 +501,7 @@ pub async fn change(
         return Err(Reason::ResourceNotFound.into());
     }
     let name = Collection::ValidityCodes.name(input.id);
-    ordered(app, call, &input.head, OrderedAct::Revoke, Some(name)).await?;
+    ordered(app, call, &input.head, OrderedAct::Revoke, &name).await?;
     if input.head.validate_only {
         check_change(&input, stored.state, stored.version)?;
         return Ok(None);

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::certificates::read::{get_application, get_certificate};
-use super::{App, actor, agreements, code_applications, codes, context, earlier};
+use super::{App, actor, agreements, code_applications, codes, context, earlier, owns};
 use crate::call::Acting;
 use crate::convert::Head;
 use crate::convert::certificate::GetInput;
 use crate::convert::dispute::{
-    ListInput, ListMessagesInput, MessageInput, OpenInput, StepInput, Subject, Target,
+    CloseInput, ListInput, ListMessagesInput, MessageInput, OpenInput, StepInput, Subject, Target,
 };
 use crate::convert::names::{self, Collection};
 use crate::error::{AppError, Refusal, not_ordered};
@@ -158,6 +158,29 @@ pub async fn step(
     settle(stepped.await?)
 }
 
+/// Closes an action that can no longer be done; `None` when only checking.
+///
+/// # Errors
+///
+/// RESOURCE_NOT_FOUND, ETAG_MISMATCH, STATE_TRANSITION_NOT_ALLOWED, REQUEST_ID_REUSED; [`AppError::Store`].
+pub async fn close_action(
+    app: &App,
+    call: &Acting,
+    input: CloseInput,
+) -> Result<Option<StoredDispute>, AppError> {
+    let stored = find(app, call, input.action.dispute).await?;
+    if input.head.validate_only {
+        return match stored.may_close(input.action.number, input.etag) {
+            Ok(()) => Ok(None),
+            Err(refused) => Err(refusal(refused)),
+        };
+    }
+    let context = context(call, &input.head, None, app.clock.now());
+    let store = app.store_for(call);
+    let closed = store.close_dispute_action(&context, input.action, input.etag, &input.reason);
+    settle(closed.await?)
+}
+
 /// Whether what an action is ordered on is there.
 async fn there(app: &App, call: &Acting, target: Target) -> Result<(), AppError> {
     let store = app.store_for(call);
@@ -226,8 +249,59 @@ pub async fn messages(
     Ok(listed.await?)
 }
 
-/// Whether what the call names is ordered to be done by `act`, to `target` where the call names one; the action's target.
-/// What a ruling orders never changes: only whether it is done is for the transaction to see.
+/// What a call names as ordered, with who names it.
+struct Named {
+    action: StoredAction,
+    party: bool,
+}
+
+impl Named {
+    /// Why it is not what is ordered. Who is no party to the dispute learns nothing of it, not even that it is there.
+    fn other(&self, why: &'static str) -> AppError {
+        match self.party {
+            true => not_ordered(why),
+            false => Reason::ResourceNotFound.into(),
+        }
+    }
+}
+
+/// What the call names, when it is ordered to be done by `act`. What a ruling orders never changes: only whether it may be
+/// done now is for the transaction to see.
+async fn named(
+    app: &App,
+    call: &Acting,
+    head: &Head,
+    act: OrderedAct,
+) -> Result<Option<Named>, AppError> {
+    let Some(ordered) = head.ordered else {
+        return Ok(None);
+    };
+    let dispute = app.store_for(call).dispute(ordered.dispute).await?;
+    let dispute = dispute.ok_or(Reason::ResourceNotFound)?;
+    let action = dispute.action(ordered.number);
+    let named = Named {
+        action: action.cloned().ok_or(Reason::ResourceNotFound)?,
+        party: parties(call).include(&dispute),
+    };
+    match named.action.act == act {
+        true => Ok(Some(named)),
+        false => Err(named.other("OTHER_ACT")),
+    }
+}
+
+/// Whether what the call names may be done now, for calls that only check.
+async fn not_held_up(app: &App, call: &Acting, head: &Head) -> Result<(), AppError> {
+    let Some(ordered) = head.ordered.filter(|_| head.validate_only) else {
+        return Ok(());
+    };
+    match app.store_for(call).action_held_up(ordered).await? {
+        Some(why) => Err(not_ordered(why)),
+        None => Ok(()),
+    }
+}
+
+/// Whether what the call names is ordered to be done by `act` to `target`, which the caller has been found to be allowed to
+/// do without an order: so it need not be a party.
 ///
 /// # Errors
 ///
@@ -237,38 +311,20 @@ pub(super) async fn ordered(
     call: &Acting,
     head: &Head,
     act: OrderedAct,
-    target: Option<String>,
-) -> Result<Option<String>, AppError> {
-    let Some(named) = head.ordered else {
-        return Ok(None);
+    target: &str,
+) -> Result<(), AppError> {
+    let Some(named) = named(app, call, head, act).await? else {
+        return Ok(());
     };
-    let dispute = find(app, call, named.dispute).await?;
-    let actions = dispute.ruling.map(|ruling| ruling.actions);
-    let actions = actions.unwrap_or_default();
-    let mut own = actions
-        .iter()
-        .filter(|action| action.number == named.number);
-    let own = own.next().ok_or(Reason::ResourceNotFound)?;
-    if own.act != act {
-        return Err(not_ordered("OTHER_ACT"));
+    if named.action.target != target {
+        return Err(named.other("OTHER_TARGET"));
     }
-    if target.is_some_and(|target| target != own.target) {
-        return Err(not_ordered("OTHER_TARGET"));
-    }
-    if head.validate_only {
-        let done = |action: &StoredAction| action.done_time.is_some();
-        if done(own) {
-            return Err(not_ordered("DONE"));
-        }
-        let mut before = actions.iter().filter(|action| action.number < own.number);
-        if !before.all(done) {
-            return Err(not_ordered("EARLIER_NOT_DONE"));
-        }
-    }
-    Ok(Some(own.target.clone()))
+    not_held_up(app, call, head).await
 }
 
-/// Whether what is to be issued anew is of the person whom the document is about in place of which it is ordered.
+/// Whether what is to be issued anew is of the person whom the document is about in place of which it is ordered. Who is no
+/// party to the dispute must be allowed to issue what it is ordered in place of: a code of its own institution, or, as the
+/// single window, any certificate.
 ///
 /// # Errors
 ///
@@ -280,23 +336,25 @@ pub(super) async fn reissue_ordered(
     collection: Collection,
     person: &PersonId,
 ) -> Result<(), AppError> {
-    let Some(target) = ordered(app, call, head, OrderedAct::Reissue, None).await? else {
+    let Some(named) = named(app, call, head, OrderedAct::Reissue).await? else {
         return Ok(());
     };
-    let id = collection
-        .parse(&target)
-        .map_err(|_| not_ordered("OTHER_TARGET"))?;
+    let id = collection.parse(&named.action.target);
+    let id = id.map_err(|_| named.other("OTHER_TARGET"))?;
     let store = app.store_for(call);
-    let of = match collection {
-        Collection::ValidityCodes => store.code(id).await?.map(|it| it.content.subject.person_id),
+    let own = match collection {
+        Collection::ValidityCodes => store.code(id).await?.is_some_and(|it| {
+            let issues = named.party || owns(call, &it.content.program.institution);
+            issues && it.content.subject.person_id == *person
+        }),
         _ => {
             let stored = store.certificate(id).await?;
-            stored.map(|it| it.content.subject.person_id)
+            stored.is_some_and(|it| it.content.subject.person_id == *person)
         }
     };
-    match of.as_ref() == Some(person) {
-        true => Ok(()),
-        false => Err(not_ordered("OTHER_TARGET")),
+    match own {
+        true => not_held_up(app, call, head).await,
+        false => Err(named.other("OTHER_TARGET")),
     }
 }
 
@@ -355,6 +413,10 @@ fn refusal<T>(outcome: DisputeOutcome<T>) -> AppError {
             .into(),
         DisputeOutcome::NotOver(deadline) => not_over(deadline),
         DisputeOutcome::NotTheOpener => Reason::NotTheOpener.into(),
+        DisputeOutcome::ActionOver(state) => Refusal::new(Reason::StateTransitionNotAllowed)
+            .with("state", state.as_str())
+            .with("allowed", "")
+            .into(),
     }
 }
 

@@ -73,7 +73,7 @@ pub async fn end(app: &App, call: &Acting) -> Result<i64, AppError> {
 }
 
 /// Events name resources and hold no personal data: the window, through which every
-/// certificate is asked for, may see those of all certificates, and of its own disputes.
+/// certificate is asked for, may see those of all certificates and their payments, and of its own disputes.
 fn visible(call: &Acting) -> Result<FeedScope, AppError> {
     if call.caller.class == CallerClass::SingleWindow {
         let consumer = actor(call);

@@ -5,8 +5,8 @@ use gavah_domain::caller::CallerClass;
 use gavah_domain::dispute::{DisputeState, OrderedAct};
 use gavah_domain::{PersonId, Reason, Violations};
 use gavah_store::{
-    DisputeStep, NewAction, NewRuling, PageKey, Stance, StoredAction, StoredDispute, StoredMessage,
-    StoredRuling,
+    DisputeStep, NewAction, NewRuling, Ordered, PageKey, Stance, StoredAction, StoredDispute,
+    StoredMessage, StoredRuling,
 };
 use uuid::Uuid;
 
@@ -147,6 +147,19 @@ pub struct StepInput {
     pub etag: Option<i64>,
 }
 
+/// An action to close.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CloseInput {
+    /// Retry key and digest.
+    pub head: Head,
+    /// The action.
+    pub action: Ordered,
+    /// Why it can no longer be done.
+    pub reason: String,
+    /// The version the caller read, if it said so.
+    pub etag: Option<i64>,
+}
+
 /// Which messages are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListMessagesInput {
@@ -167,7 +180,7 @@ pub struct ListInput {
     pub subject: Option<Subject>,
 }
 
-silent_debug!(OpenInput, MessageInput, StepInput);
+silent_debug!(OpenInput, MessageInput, StepInput, CloseInput);
 
 /// Reads a dispute to open.
 ///
@@ -333,6 +346,31 @@ fn step(
     })
 }
 
+/// Reads which action is closed, and why.
+///
+/// # Errors
+///
+/// Every violation at once; then [`Reason::EtagMismatch`] for an etag no version has.
+pub fn close_action(mut request: pb::CloseDisputeActionRequest) -> Result<CloseInput, AppError> {
+    let (annotated, head) = open(&mut request);
+    let mut found = Violations::default();
+    let action = found.take("name", names::parse_action(&request.name));
+    let reason = found.take("reason", text(&request.reason, NOTE_MAX_CHARS));
+    let input = (|| {
+        Some(CloseInput {
+            head: head?,
+            action: action?,
+            reason: reason?,
+            etag: None,
+        })
+    })();
+    let input = settle(annotated, found, input)?;
+    Ok(CloseInput {
+        etag: time::etag(&request.etag)?,
+        ..input
+    })
+}
+
 /// Reads which dispute is asked for.
 ///
 /// # Errors
@@ -443,13 +481,19 @@ fn stance_to_pb(stance: &Stance) -> pb::PartyStance {
 
 fn ruling_to_pb(id: Uuid, ruling: &StoredRuling) -> pb::Ruling {
     let action = |action: &StoredAction| pb::OrderedAction {
-        name: action_name(id, action.number),
+        name: Ordered {
+            dispute: id,
+            number: action.number,
+        }
+        .name(),
         act: to_pb(action.act),
         target: action.target.clone(),
         note: action.note.clone(),
         result: action.result.clone(),
         done_by: action.done_by.clone(),
         done_time: action.done_time.map(instant_to_pb),
+        state: to_pb(action.state()),
+        close_reason: action.close_reason.clone(),
     };
     pb::Ruling {
         outcome: to_pb(ruling.outcome),
@@ -459,11 +503,6 @@ fn ruling_to_pb(id: Uuid, ruling: &StoredRuling) -> pb::Ruling {
         ruled_by: ruling.ruled_by.clone(),
         rule_time: Some(instant_to_pb(ruling.rule_time)),
     }
-}
-
-/// `disputes/{uuid}/actions/{n}`.
-fn action_name(id: Uuid, number: i32) -> String {
-    format!("{}/actions/{number}", Collection::Disputes.name(id))
 }
 
 /// The contract's form of a message.

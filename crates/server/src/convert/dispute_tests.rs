@@ -122,3 +122,33 @@ fn the_single_window_says_whom_a_certificate_is_about() {
         assert!(open_dispute(request(subject), class).is_ok(), "{subject}");
     }
 }
+
+#[test]
+fn everything_that_is_wrong_with_closing_an_action_is_told_at_once() {
+    let request = |name: &str, reason: &str, etag: &str| pb::CloseDisputeActionRequest {
+        request_id: ID.to_owned(),
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+        etag: etag.to_owned(),
+        ..Default::default()
+    };
+    for strange in ["", "actions/0", "actions/01", "messages/1"] {
+        let name = format!("disputes/{ID}/{strange}");
+        let found = violations(close_action(request(&name, "", "")));
+        let wrong = [
+            ("reason", Reason::FieldRequired),
+            ("name", Reason::FieldFormat),
+        ];
+        assert_eq!(found, wrong, "{name}");
+    }
+    let name = format!("disputes/{ID}/actions/2");
+    let long = violations(close_action(request(&name, &"x".repeat(501), "")));
+    assert_eq!(long, [("reason", Reason::FieldTooLong)]);
+    let input = close_action(request(&name, " پایان  یافته ", "7")).unwrap();
+    assert_eq!(input.action.name(), name);
+    assert_eq!(
+        (input.reason.as_str(), input.etag),
+        ("پایان یافته", Some(7))
+    );
+    assert_eq!(format!("{input:?}"), "CloseInput(…)");
+}

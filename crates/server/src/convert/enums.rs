@@ -122,6 +122,7 @@ twins! {
     MediaType = gavah_domain::attachment::MediaType,
     MoneyUnit = gavah_domain::MoneyUnit,
     OrderedAct = gavah_domain::dispute::OrderedAct,
+    OrderedActionState = gavah_domain::dispute::ActionState,
     Outcome = gavah_domain::verdict::Outcome,
     PaymentDifferenceKind = gavah_domain::payment::DifferenceKind,
     PaymentLineState = gavah_domain::payment::LineState,

@@ -147,8 +147,11 @@ impl ValidityCodeService for Services {
         let act = async {
             let id = code_application::get(&message)?;
             let stored = code_applications::get(&self.app, &call, id).await?;
-            let application = Some(code_application::application_to_pb(&stored));
-            Ok(pb::GetValidityCodeApplicationResponse { application })
+            let told = code_application::application_to_pb(&stored);
+            Ok(pb::GetValidityCodeApplicationResponse {
+                dispute_actions: disputes::touching(&self.app, &call, &told.name).await?,
+                application: Some(told),
+            })
         };
         let result = act.await;
         reply(&call, result)

@@ -118,6 +118,21 @@ impl DisputeService for Services {
         reply(&call, result)
     }
 
+    async fn close_dispute_action(
+        &self,
+        request: Request<pb::CloseDisputeActionRequest>,
+    ) -> Result<Response<pb::CloseDisputeActionResponse>, Status> {
+        let (call, message) = split(request)?;
+        let act = async {
+            let input = dispute::close_action(message)?;
+            let stored = app::close_action(&self.app, &call, input).await?;
+            let dispute = stored.as_ref().map(dispute::dispute_to_pb);
+            Ok(pb::CloseDisputeActionResponse { dispute })
+        };
+        let result = act.await;
+        reply(&call, result)
+    }
+
     async fn get_dispute(
         &self,
         request: Request<pb::GetDisputeRequest>,

@@ -1,15 +1,21 @@
 //! What a ruling ordered is done: by the ordinary act, in whose transaction it is marked.
 
+use gavah_domain::dispute::ActionState;
+use gavah_domain::document::DocumentState;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
-use super::{DisputeParties, act, name};
+use super::rows::read_action;
+use super::{DisputeParties, StoredAction, act, name};
 use crate::changes::FRESH;
-use crate::entity::{dispute, dispute_action};
-use crate::{Act, ActContext, Store, StoreError};
+use crate::claim::resource_id;
+use crate::content::known;
+use crate::entity::{dispute, dispute_action, enrollment_certificate, validity_code};
+use crate::{Act, ActContext, Store, StoreError, certificates, codes};
 
 /// An action that a ruling ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,59 +44,137 @@ pub(crate) fn fulfils(act: &Act) -> bool {
     }
 }
 
-/// Marks an action as done, when those before it are; the act that tells of it.
+/// Marks an action as done, when none before it holds it up; the act that tells of it.
 ///
 /// # Errors
 ///
-/// [`StoreError::NotOrdered`] when it is done or one before it is not.
+/// [`StoreError::NotOrdered`] when it is over or one before it is not.
 pub(crate) async fn fulfil(
     tx: &DatabaseTransaction,
     context: &ActContext,
     ordered: Ordered,
     result: &str,
 ) -> Result<Act, StoreError> {
-    use dispute_action::Column;
     // The dispute's row is held, so of two that do one action at once the second sees the first.
     let row = dispute::Entity::find_by_id(ordered.dispute)
         .lock_exclusive()
         .one(tx)
         .await?
         .ok_or(StoreError::NotOrdered("UNKNOWN"))?;
-    let actions = dispute_action::Entity::find()
-        .filter(Column::DisputeId.eq(ordered.dispute))
-        .filter(Column::Number.lte(ordered.number))
-        .order_by_asc(Column::Number)
-        .all(tx)
-        .await?;
-    let Some((own, before)) = actions.split_last() else {
-        return Err(StoreError::NotOrdered("UNKNOWN"));
-    };
-    if own.number != ordered.number {
-        return Err(StoreError::NotOrdered("UNKNOWN"));
+    if let Some(why) = held_up(tx, ordered).await? {
+        return Err(StoreError::NotOrdered(why));
     }
-    if own.done_time.is_some() {
-        return Err(StoreError::NotOrdered("DONE"));
-    }
-    if before.iter().any(|action| action.done_time.is_none()) {
-        return Err(StoreError::NotOrdered("EARLIER_NOT_DONE"));
-    }
+    put_over(tx, context, ordered, result, "").await?;
+    super::write(tx, context, &row, []).await?;
+    // It stands on the dispute, whose changes its parties hear of.
+    let told = format!("{}; {result}", ordered.name());
+    Ok(act(&row, "FULFIL", &row.state, &row.state, told))
+}
+
+/// Writes that an action is over: with what came of it, or why it can no longer be done.
+pub(super) async fn put_over(
+    tx: &DatabaseTransaction,
+    context: &ActContext,
+    ordered: Ordered,
+    result: &str,
+    close_reason: &str,
+) -> Result<(), StoreError> {
+    use dispute_action::Column;
     let now = context.now.as_microsecond();
     dispute_action::Entity::update_many()
         .col_expr(Column::Result, Expr::value(result))
         .col_expr(Column::DoneBy, Expr::value(context.actor.as_str()))
         .col_expr(Column::DoneTime, Expr::value(now))
+        .col_expr(Column::CloseReason, Expr::value(close_reason))
         .filter(Column::DisputeId.eq(ordered.dispute))
         .filter(Column::Number.eq(ordered.number))
         .exec(tx)
         .await?;
-    super::write(tx, context, &row, []).await?;
-    Ok(Act {
-        resource: ordered.name(),
-        ..act(&row, "FULFIL", "", "DONE", result.to_owned())
-    })
+    Ok(())
+}
+
+/// Why an action cannot be done now, by a stable name: it is over, or one before it is open that could still be done.
+async fn held_up(
+    db: &impl ConnectionTrait,
+    ordered: Ordered,
+) -> Result<Option<&'static str>, StoreError> {
+    use dispute_action::Column;
+    let rows = dispute_action::Entity::find()
+        .filter(Column::DisputeId.eq(ordered.dispute))
+        .filter(Column::Number.lte(ordered.number))
+        .order_by_asc(Column::Number)
+        .all(db)
+        .await?;
+    let actions: Vec<_> = rows
+        .into_iter()
+        .map(read_action)
+        .collect::<Result<_, _>>()?;
+    let Some((own, before)) = actions.split_last() else {
+        return Ok(Some("UNKNOWN"));
+    };
+    if own.number != ordered.number {
+        return Ok(Some("UNKNOWN"));
+    }
+    match own.state() {
+        ActionState::Open => {}
+        ActionState::Done => return Ok(Some("DONE")),
+        ActionState::Closed => return Ok(Some("CLOSED")),
+    }
+    for action in before {
+        if action.state() == ActionState::Open && !overtaken(db, action, own).await? {
+            return Ok(Some("EARLIER_NOT_DONE"));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the document that an earlier action would end has come to its end by other ways. The act that does `own` may
+/// have ended it just now, in this transaction: what it found in force the earlier action could have been done to.
+async fn overtaken(
+    db: &impl ConnectionTrait,
+    earlier: &StoredAction,
+    own: &StoredAction,
+) -> Result<bool, StoreError> {
+    let by_own = own.act.ends_its_target() && own.target == earlier.target;
+    if !earlier.act.ends_its_target() || by_own {
+        return Ok(false);
+    }
+    let state: Option<String> = if let Ok(id) = resource_id(&earlier.target, codes::COLLECTION) {
+        validity_code::Entity::find_by_id(id)
+            .select_only()
+            .column(validity_code::Column::State)
+            .into_tuple()
+            .one(db)
+            .await?
+    } else {
+        let id = resource_id(&earlier.target, certificates::COLLECTION);
+        let id = id.map_err(|_| StoreError::Corrupt("dispute_action.target"))?;
+        enrollment_certificate::Entity::find_by_id(id)
+            .select_only()
+            .column(enrollment_certificate::Column::State)
+            .into_tuple()
+            .one(db)
+            .await?
+    };
+    let state = state.ok_or(StoreError::Corrupt("dispute_action.target"))?;
+    let state: DocumentState = known(&state, "dispute_action.target")?;
+    Ok(!state.is_live())
 }
 
 impl Store {
+    /// Why an action cannot be done now, by a stable name, for checks without effect.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn action_held_up(
+        &self,
+        ordered: Ordered,
+    ) -> Result<Option<&'static str>, StoreError> {
+        self.read("check_ordered_action", held_up(&self.inner.db, ordered))
+            .await
+    }
+
     /// What rulings ordered on a resource, or what it came of, in disputes of these parties.
     ///
     /// # Errors

@@ -109,6 +109,7 @@ pub(super) fn read_action(row: dispute_action::Model) -> Result<StoredAction, St
         result: row.result,
         done_by: row.done_by,
         done_time: row.done_time.map(instant).transpose()?,
+        close_reason: row.close_reason,
     })
 }
 

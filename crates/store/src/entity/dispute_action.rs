@@ -20,10 +20,12 @@ pub struct Model {
     pub note: String,
     /// Resource name of what came of it; empty until it is done.
     pub result: String,
-    /// Who did it; empty until it is done.
+    /// Who did or closed it; empty until then.
     pub done_by: String,
     /// When, UTC microseconds.
     pub done_time: Option<i64>,
+    /// Why it can no longer be done; empty unless it was closed.
+    pub close_reason: String,
 }
 
 impl std::fmt::Debug for Model {

@@ -33,7 +33,7 @@ use crate::listing::condition;
 use crate::{Act, PageKey, Scope, Store, StoreError};
 
 /// Collection of the resource names.
-const COLLECTION: &str = "payments";
+pub(crate) const COLLECTION: &str = "payments";
 
 /// Payments whose lines are read together.
 const TOGETHER: usize = 500;
@@ -160,7 +160,8 @@ impl StoredPayment {
     }
 }
 
-/// What a student pays is no concern of the institution's feed.
+/// What a student pays is no concern of the institution's feed: it names no institution, by which the single window's feed
+/// knows it.
 fn act(id: Uuid, action: &'static str, service: ServiceKind, institution: &InstitutionCode) -> Act {
     Act {
         resource: name(id),

@@ -69,7 +69,7 @@ async fn prepared(
         return Err(Reason::EtagMismatch.into());
     }
     let name = Collection::EnrollmentCertificates.name(input.id);
-    ordered(app, call, &input.head, OrderedAct::Correct, Some(name)).await?;
+    ordered(app, call, &input.head, OrderedAct::Correct, &name).await?;
     replaceable(&wrong, true, now)?;
     let institution = wrong.content.program.institution.as_str();
     let institution = call.snapshot.institution(institution);

@@ -171,7 +171,7 @@ pub async fn change(
     )
     .await?;
     let name = Collection::EnrollmentCertificates.name(input.id);
-    ordered(app, call, &input.head, OrderedAct::Revoke, Some(name)).await?;
+    ordered(app, call, &input.head, OrderedAct::Revoke, &name).await?;
     if input.head.validate_only {
         check_change(&input, stored.state, stored.version)?;
         return Ok(None);

@@ -46,7 +46,7 @@ async fn pay_back(
         let stored = stored.ok_or(Reason::ResourceNotFound)?;
         check(app, &input, &stored, now)?;
         let name = Collection::Payments.name(input.id);
-        ordered(app, call, &input.head, OrderedAct::Refund, Some(name)).await?;
+        ordered(app, call, &input.head, OrderedAct::Refund, &name).await?;
         Ok(stored)
     };
     let stored = match checked.await {

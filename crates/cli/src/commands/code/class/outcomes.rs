@@ -331,8 +331,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("result.csv");
         let refused = |path: &Path| waiting_in(path).unwrap_err().to_string();
-        fs::write(&path, "a,b\n1,2\n").unwrap();
-        assert!(refused(&path).contains("is no file of outcomes"));
+        let other = folder.path().join("class.csv");
+        fs::write(&other, "a,b\n1,2\n").unwrap();
+        assert!(refused(&other).contains("is no file of outcomes"));
         let application = |name: &str, state: pb::CodeApplicationState| {
             RowOutcome::unpaid(&pb::ValidityCodeApplication {
                 name: name.to_owned(),

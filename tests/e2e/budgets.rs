@@ -44,6 +44,7 @@ on_both! {
     every_node_and_a_restarted_one_know_what_was_spent,
     who_asks_for_too_many_persons_is_refused,
     who_tries_what_is_told_to_nobody_is_refused,
+    what_was_spent_is_forgotten_as_days_go_by,
 }
 
 fn unknown() -> String {
@@ -194,4 +195,27 @@ async fn who_tries_what_is_told_to_nobody_is_refused(world: &mut World) {
         "NEGATIVE_LOOKUPS",
     );
     assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+}
+
+async fn what_was_spent_is_forgotten_as_days_go_by(world: &mut World) {
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let question = pb::ValidateCodeRequest {
+        purpose: 0,
+        subject_claim: Some(person(&national_code())),
+        ..question(&unknown())
+    };
+    verdict(&hub, question).await;
+    let on_record = async |least: i64| {
+        let mut raw = Raw::to(world).await;
+        let mut all = 0;
+        for table in ["lookup_budget", "lookup_subject"] {
+            let rows = raw.number(&format!("SELECT count(*) FROM {table}")).await;
+            all += i64::from(rows >= least && (least > 0 || rows == 0));
+        }
+        (all == 2).then_some(())
+    };
+    soon("what the hub spent", async || on_record(1).await).await;
+    // No node starts meanwhile.
+    world.clock().advance(SignedDuration::from_hours(24 * 9));
+    soon("the end of the week", async || on_record(0).await).await;
 }

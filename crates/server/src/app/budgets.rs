@@ -214,14 +214,19 @@ impl Budgets {
         Ok(())
     }
 
-    /// Forgets what was spent long ago.
+    /// Forgets what was spent long ago: in the store after a week, in memory, whom it was about, with the day.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn forget(&self, app: &App) -> Result<(), StoreError> {
-        let first = JalaliDate::of(app.clock.now()).plus_days(-KEPT_DAYS);
-        app.store.forget_spending_before(first.as_i32()).await
+        let today = JalaliDate::of(app.clock.now());
+        for (_, budget) in self.all() {
+            budget.today().leave(today);
+        }
+        let first = today.plus_days(-KEPT_DAYS).as_i32();
+        while app.store.forget_spending_before(first).await? {}
+        Ok(())
     }
 
     fn all(&self) -> Vec<(String, Arc<Budget>)> {
@@ -290,6 +295,13 @@ impl Today {
                 day,
                 ..Self::default()
             };
+        }
+    }
+
+    /// Lets go of the subjects of a day that is over; what the store does not know of yet it is still told.
+    fn leave(&mut self, today: JalaliDate) {
+        if self.day < today.as_i32() {
+            self.subjects = HashSet::new();
         }
     }
 }

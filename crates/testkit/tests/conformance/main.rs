@@ -34,6 +34,7 @@ macro_rules! cases_of {
 
 mod append_only;
 mod audit;
+mod budgets;
 mod certificate_changes;
 mod certificates;
 mod code_changes;

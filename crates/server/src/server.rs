@@ -36,7 +36,7 @@ use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
 use crate::tasks::{
     carry_out_revocations, forget_spending, sequence, settle_budgets, settle_certificates,
-    settle_payments, stopped, sweep_attachments, watch_calendar,
+    settle_payments, state_coverage, stopped, sweep_attachments, watch_calendar,
 };
 use crate::transport::{Tls, TlsError, accept};
 
@@ -301,6 +301,7 @@ impl Server {
             Arc::clone(&self.app),
             tasks_running.clone(),
         ));
+        tasks.spawn(state_coverage(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(settle_certificates(
             Arc::clone(&self.app),
             tasks_running.clone(),

@@ -126,6 +126,14 @@ pub(crate) async fn forget_spending(app: Arc<App>, stop: watch::Receiver<bool>) 
     }
 }
 
+/// Makes the statements of coverage that are asked for, and anew as they get old, until `stop`.
+pub(crate) async fn state_coverage(app: Arc<App>, stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = app.coverages.keep(&app) => {}
+        () = stopped(stop) => {}
+    }
+}
+
 async fn settle(app: &App) {
     if let Err(error) = app.budgets.settle(app).await {
         tracing::warn!(%error, "budgets of lookups could not be settled");

@@ -39,6 +39,7 @@ mod certificate_changes;
 mod certificates;
 mod code_changes;
 mod codes;
+mod coverage;
 mod durability;
 mod events;
 mod harness;

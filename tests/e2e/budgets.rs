@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tonic::Code;
 
 use crate::harness::{run_on, soon};
-use crate::messages::{issue, national_code, person, question};
+use crate::messages::{issue, national_code, person, question, request_id};
 use crate::peer::{Peer, refused};
 use crate::raw::Raw;
 use crate::verdicts::verdict;
@@ -44,6 +44,7 @@ on_both! {
     every_node_and_a_restarted_one_know_what_was_spent,
     who_asks_for_too_many_persons_is_refused,
     who_tries_what_is_told_to_nobody_is_refused,
+    who_tries_persons_on_a_document_out_of_force_is_refused,
     what_was_spent_is_forgotten_as_days_go_by,
 }
 
@@ -194,6 +195,52 @@ async fn who_tries_what_is_told_to_nobody_is_refused(world: &mut World) {
         Code::ResourceExhausted,
         "NEGATIVE_LOOKUPS",
     );
+    assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+}
+
+async fn who_tries_persons_on_a_document_out_of_force_is_refused(world: &mut World) {
+    let request = issue(world, UNIVERSITY);
+    let right = request.subject.clone().unwrap().person_id;
+    let university = Peer::of(world, CallerKind::University).await;
+    let issued = university.issue_validity_code(request).await.unwrap();
+    let issued = issued.validity_code.unwrap();
+    let revoke = pb::RevokeValidityCodeRequest {
+        request_id: request_id(),
+        name: issued.name,
+        reason: pb::RevocationReason::Fraud.into(),
+        ..Default::default()
+    };
+    university.revoke_validity_code(revoke).await.unwrap();
+    let wrong = Some(person(&national_code()));
+    let matched = |claimed: &Option<pb::PersonId>| pb::MatchCodeRequest {
+        code: issued.code.clone(),
+        claims: Some(pb::DocumentClaims {
+            person_id: claimed.clone(),
+            ..Default::default()
+        }),
+    };
+    let validated = |claimed: &Option<pb::PersonId>| pb::ValidateCodeRequest {
+        purpose: 0,
+        subject_claim: claimed.clone(),
+        ..question(&issued.code)
+    };
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    // The person it is about is no guess, whatever has become of the document.
+    for _ in 0..2 * GUESSES {
+        hub.match_code(matched(&right)).await.unwrap();
+        verdict(&window, validated(&right)).await;
+    }
+    for _ in 0..=GUESSES {
+        hub.match_code(matched(&wrong)).await.unwrap();
+        let told = verdict(&window, validated(&wrong)).await;
+        assert_eq!(told.reason(), pb::VerdictReason::Revoked);
+    }
+    let answer = hub.match_code(matched(&right)).await;
+    let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+    let answer = window.validate_code(validated(&right)).await;
+    let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
     assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
 }
 

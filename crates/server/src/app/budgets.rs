@@ -5,11 +5,11 @@
 //! it, all nodes learn of it, and a restart forgets at most that second.
 
 use std::collections::{HashMap, HashSet};
+use std::iter;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use gavah_domain::verdict::VerdictReason;
 use gavah_domain::{JalaliDate, PersonId, Reason};
 use gavah_store::{Spending, Spent, StoreError};
 use jiff::Timestamp;
@@ -114,17 +114,17 @@ impl Budgets {
         Arc::clone(callers.entry(caller.to_owned()).or_default())
     }
 
-    /// Counts what a caller's lookups came to.
+    /// Counts what a caller's lookups came to: whether each was a wrong guess, and whom it named.
     pub(super) fn spend<'a>(
         &self,
         app: &App,
         call: &Acting,
-        lookups: impl Iterator<Item = (VerdictReason, Option<&'a PersonId>)>,
+        lookups: impl Iterator<Item = (bool, Option<&'a PersonId>)>,
         now: Timestamp,
     ) {
         let (mut negatives, mut subjects) = (0, Vec::new());
-        for (reason, claim) in lookups {
-            negatives += i64::from(is_wrong_guess(reason));
+        for (guessed_wrong, claim) in lookups {
+            negatives += i64::from(guessed_wrong);
             subjects.extend(claim.map(|person| part_of_hash(&app.subject_hash(person))));
         }
         if negatives == 0 && subjects.is_empty() {
@@ -153,8 +153,12 @@ impl Budgets {
 
     /// Counts a person asked about.
     pub(super) fn ask(&self, app: &App, call: &Acting, person: &PersonId, now: Timestamp) {
-        let asked = (VerdictReason::Ok, Some(person));
-        self.spend(app, call, std::iter::once(asked), now);
+        self.spend(app, call, iter::once((false, Some(person))), now);
+    }
+
+    /// Counts so many wrong guesses that named nobody.
+    pub(super) fn guessed_wrong(&self, app: &App, call: &Acting, guesses: usize, now: Timestamp) {
+        self.spend(app, call, iter::repeat_n((true, None), guesses), now);
     }
 
     /// Closes a budget that is used up.
@@ -314,14 +318,6 @@ fn on_behalf(call: &Acting) -> Option<String> {
         call.caller.id.as_str(),
         agency.as_str()
     ))
-}
-
-/// Whether the verdict says that the code, or the person named with it, was guessed wrong.
-fn is_wrong_guess(reason: VerdictReason) -> bool {
-    matches!(
-        reason,
-        VerdictReason::NotFound | VerdictReason::CheckDigit | VerdictReason::SubjectMismatch
-    )
 }
 
 /// The first eight bytes of a keyed hash in hexadecimal digits: enough to tell subjects

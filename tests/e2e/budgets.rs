@@ -6,8 +6,10 @@ use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
 use jiff::SignedDuration;
 use tonic::Code;
 
+use crate::code_guards::of_level;
+use crate::code_stages::{create, offered};
 use crate::harness::{run_on, soon};
-use crate::messages::{issue, national_code, person, question, request_id};
+use crate::messages::{issue, national_code, person, question, request_id, subject};
 use crate::peer::{Peer, refused};
 use crate::raw::Raw;
 use crate::verdicts::verdict;
@@ -45,6 +47,7 @@ on_both! {
     who_asks_for_too_many_persons_is_refused,
     who_tries_what_is_told_to_nobody_is_refused,
     who_tries_persons_on_a_document_out_of_force_is_refused,
+    who_tries_codes_as_proofs_of_previous_levels_is_refused,
     what_was_spent_is_forgotten_as_days_go_by,
 }
 
@@ -242,6 +245,78 @@ async fn who_tries_persons_on_a_document_out_of_force_is_refused(world: &mut Wor
     let answer = window.validate_code(validated(&right)).await;
     let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
     assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+}
+
+async fn who_tries_codes_as_proofs_of_previous_levels_is_refused(world: &mut World) {
+    use pb::DegreeLevel::{MasterContinuous, Phd};
+    let university = Peer::of(world, CallerKind::University).await;
+    let (student, somebody) = (subject(), subject());
+    let master = async |subject: &pb::Subject| {
+        let issued = university
+            .issue_validity_code(of_level(world, subject, MasterContinuous, &[]))
+            .await;
+        issued.unwrap().validity_code.unwrap()
+    };
+    let (own, anothers) = (master(&student).await, master(&somebody).await);
+    let phd = |code: &str| of_level(world, &student, Phd, &[(MasterContinuous, code)]);
+    let granted = phd(&own.code);
+    university
+        .issue_validity_code(granted.clone())
+        .await
+        .unwrap();
+    let revoke = pb::RevokeValidityCodeRequest {
+        request_id: request_id(),
+        name: own.name.clone(),
+        reason: pb::RevocationReason::Fraud.into(),
+        ..Default::default()
+    };
+    university.revoke_validity_code(revoke).await.unwrap();
+    // What was granted is told again as often as it is asked for, though its proof is none any more.
+    for _ in 0..2 * GUESSES {
+        university
+            .issue_validity_code(granted.clone())
+            .await
+            .unwrap();
+    }
+    // Trials are guesses as good as any.
+    for (guess, validate_only) in (0..=GUESSES).zip([true, false].into_iter().cycle()) {
+        let code = match guess % 3 {
+            0 => own.code.clone(),
+            1 => anothers.code.clone(),
+            _ => unknown(),
+        };
+        let request = pb::IssueValidityCodeRequest {
+            validate_only,
+            ..phd(&code)
+        };
+        refused(
+            university.issue_validity_code(request).await,
+            Code::FailedPrecondition,
+            "PRIOR_QUALIFICATION_MISSING",
+        );
+    }
+    for validate_only in [true, false] {
+        let request = pb::IssueValidityCodeRequest {
+            validate_only,
+            ..phd(&anothers.code)
+        };
+        let answer = university.issue_validity_code(request).await;
+        let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+        assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+    }
+    let answer = university.validate_code(question(&anothers.code)).await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    // What names no code goes on, and so does what was granted.
+    university.issue_validity_code(granted).await.unwrap();
+    issued(world).await;
+    let claims = phd(&anothers.code).prior_qualifications;
+    offered(world, None).await;
+    let mut application = create(world);
+    application.code.as_mut().unwrap().prior_qualifications = claims;
+    let answer = university
+        .create_validity_code_application(application)
+        .await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
 }
 
 async fn what_was_spent_is_forgotten_as_days_go_by(world: &mut World) {

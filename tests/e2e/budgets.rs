@@ -2,7 +2,7 @@
 
 use gavah_api::v1 as pb;
 use gavah_domain::{CodeScheme, JalaliDate, SystemEntropy, ValidityCode};
-use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
+use gavah_testkit::world::{AGENCY_AGREEMENT, CallerKind, Engine, UNIVERSITY, World};
 use jiff::SignedDuration;
 use tonic::Code;
 
@@ -16,11 +16,17 @@ use crate::verdicts::verdict;
 
 const GUESSES: i64 = 20;
 const SUBJECTS: i64 = 5;
+/// More than one agency may guess, and less than two.
+const OF_THE_HUB: i64 = 30;
+
+/// Another agency's national id.
+const OTHER_AGENCY: &str = "14099999986";
 
 fn run(engine: Engine, case: impl AsyncFnOnce(&mut World)) {
     let world = World::builder(engine)
         .set("budgets.negative_lookups_per_day", GUESSES)
-        .set("budgets.subjects_per_day", SUBJECTS);
+        .set("budgets.subjects_per_day", SUBJECTS)
+        .set("budgets.hub_negative_lookups_per_day", OF_THE_HUB);
     run_on(world, case);
 }
 
@@ -48,6 +54,7 @@ on_both! {
     who_tries_what_is_told_to_nobody_is_refused,
     who_tries_persons_on_a_document_out_of_force_is_refused,
     who_tries_codes_as_proofs_of_previous_levels_is_refused,
+    an_agency_at_its_limit_stops_no_other_and_the_hub_at_its_own_stops_all,
     what_was_spent_is_forgotten_as_days_go_by,
 }
 
@@ -317,6 +324,62 @@ async fn who_tries_codes_as_proofs_of_previous_levels_is_refused(world: &mut Wor
         .create_validity_code_application(application)
         .await;
     refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+}
+
+async fn an_agency_at_its_limit_stops_no_other_and_the_hub_at_its_own_stops_all(world: &mut World) {
+    let code = issued(world).await.code;
+    world
+        .reseed(|seed| {
+            let mut agreements = seed.agreement.iter_mut();
+            let agencies = agreements.find(|agreement| agreement.id == AGENCY_AGREEMENT);
+            let consumer = format!("agencies/{OTHER_AGENCY}");
+            agencies.unwrap().consumers.push(consumer);
+        })
+        .await;
+    let first = Peer::of(world, CallerKind::Hub).await;
+    let agreement = format!("agreements/{AGENCY_AGREEMENT}/agencies/{OTHER_AGENCY}");
+    let second = world.connect(0, &world.identity(CallerKind::Hub)).await;
+    let second = Peer::new(second.on_behalf_of(OTHER_AGENCY, &agreement).unwrap());
+    soon("the other agency's agreement", async || {
+        second.validate_code(question(&code)).await.ok()
+    })
+    .await;
+    let limit_of = async |peer: &Peer| {
+        let answer = peer.validate_code(question(&code)).await;
+        let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+        failure.metadata["limit"].clone()
+    };
+    use_up(&first).await;
+    assert_eq!(limit_of(&first).await, "negative_lookups_per_day");
+    for _ in GUESSES..OF_THE_HUB {
+        let told = verdict(&second, question(&code)).await;
+        assert_eq!(told.reason(), pb::VerdictReason::Ok, "another agency");
+        verdict(&second, question(&unknown())).await;
+    }
+    assert_eq!(limit_of(&second).await, "hub_negative_lookups_per_day");
+    assert_eq!(limit_of(&first).await, "negative_lookups_per_day");
+    let window = Peer::of(world, CallerKind::Window).await;
+    let told = verdict(&window, question(&code)).await;
+    assert_eq!(told.reason(), pb::VerdictReason::Ok, "another caller");
+    // Another node knows the hub's budget by its name.
+    let node = world.add_node().await;
+    let elsewhere = world.connect(node, &world.identity(CallerKind::Hub)).await;
+    let elsewhere = Peer::new(elsewhere.on_behalf_of(OTHER_AGENCY, &agreement).unwrap());
+    let limit = soon("the other node's refusal", async || {
+        let failure = elsewhere.validate_code(question(&code)).await.err()?;
+        Some(failure.metadata["limit"].clone())
+    })
+    .await;
+    assert_eq!(limit, "hub_negative_lookups_per_day");
+    let midnight = JalaliDate::of(world.now()).end_exclusive();
+    let minute = SignedDuration::from_mins(1);
+    world
+        .clock()
+        .advance(midnight.duration_since(world.now()) + minute);
+    for peer in [first, second] {
+        let told = verdict(&peer, question(&code)).await;
+        assert_eq!(told.reason(), pb::VerdictReason::Ok, "the next day");
+    }
 }
 
 async fn what_was_spent_is_forgotten_as_days_go_by(world: &mut World) {

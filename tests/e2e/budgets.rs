@@ -2,23 +2,31 @@
 
 use gavah_api::v1 as pb;
 use gavah_domain::{CodeScheme, JalaliDate, SystemEntropy, ValidityCode};
-use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
+use gavah_testkit::world::{AGENCY_AGREEMENT, CallerKind, Engine, UNIVERSITY, World};
 use jiff::SignedDuration;
 use tonic::Code;
 
+use crate::code_guards::of_level;
+use crate::code_stages::{create, offered};
 use crate::harness::{run_on, soon};
-use crate::messages::{issue, national_code, person, question};
+use crate::messages::{issue, national_code, person, question, request_id, subject};
 use crate::peer::{Peer, refused};
 use crate::raw::Raw;
 use crate::verdicts::verdict;
 
 const GUESSES: i64 = 20;
 const SUBJECTS: i64 = 5;
+/// More than one agency may guess, and less than two.
+const OF_THE_HUB: i64 = 30;
+
+/// Another agency's national id.
+const OTHER_AGENCY: &str = "14099999986";
 
 fn run(engine: Engine, case: impl AsyncFnOnce(&mut World)) {
     let world = World::builder(engine)
         .set("budgets.negative_lookups_per_day", GUESSES)
-        .set("budgets.subjects_per_day", SUBJECTS);
+        .set("budgets.subjects_per_day", SUBJECTS)
+        .set("budgets.hub_negative_lookups_per_day", OF_THE_HUB);
     run_on(world, case);
 }
 
@@ -44,6 +52,10 @@ on_both! {
     every_node_and_a_restarted_one_know_what_was_spent,
     who_asks_for_too_many_persons_is_refused,
     who_tries_what_is_told_to_nobody_is_refused,
+    who_tries_persons_on_a_document_out_of_force_is_refused,
+    who_tries_codes_as_proofs_of_previous_levels_is_refused,
+    an_agency_at_its_limit_stops_no_other_and_the_hub_at_its_own_stops_all,
+    what_was_spent_is_forgotten_as_days_go_by,
 }
 
 fn unknown() -> String {
@@ -194,4 +206,201 @@ async fn who_tries_what_is_told_to_nobody_is_refused(world: &mut World) {
         "NEGATIVE_LOOKUPS",
     );
     assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+}
+
+async fn who_tries_persons_on_a_document_out_of_force_is_refused(world: &mut World) {
+    let request = issue(world, UNIVERSITY);
+    let right = request.subject.clone().unwrap().person_id;
+    let university = Peer::of(world, CallerKind::University).await;
+    let issued = university.issue_validity_code(request).await.unwrap();
+    let issued = issued.validity_code.unwrap();
+    let revoke = pb::RevokeValidityCodeRequest {
+        request_id: request_id(),
+        name: issued.name,
+        reason: pb::RevocationReason::Fraud.into(),
+        ..Default::default()
+    };
+    university.revoke_validity_code(revoke).await.unwrap();
+    let wrong = Some(person(&national_code()));
+    let matched = |claimed: &Option<pb::PersonId>| pb::MatchCodeRequest {
+        code: issued.code.clone(),
+        claims: Some(pb::DocumentClaims {
+            person_id: claimed.clone(),
+            ..Default::default()
+        }),
+    };
+    let validated = |claimed: &Option<pb::PersonId>| pb::ValidateCodeRequest {
+        purpose: 0,
+        subject_claim: claimed.clone(),
+        ..question(&issued.code)
+    };
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    // The person it is about is no guess, whatever has become of the document.
+    for _ in 0..2 * GUESSES {
+        hub.match_code(matched(&right)).await.unwrap();
+        verdict(&window, validated(&right)).await;
+    }
+    for _ in 0..=GUESSES {
+        hub.match_code(matched(&wrong)).await.unwrap();
+        let told = verdict(&window, validated(&wrong)).await;
+        assert_eq!(told.reason(), pb::VerdictReason::Revoked);
+    }
+    let answer = hub.match_code(matched(&right)).await;
+    let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+    let answer = window.validate_code(validated(&right)).await;
+    let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+}
+
+async fn who_tries_codes_as_proofs_of_previous_levels_is_refused(world: &mut World) {
+    use pb::DegreeLevel::{MasterContinuous, Phd};
+    let university = Peer::of(world, CallerKind::University).await;
+    let (student, somebody) = (subject(), subject());
+    let master = async |subject: &pb::Subject| {
+        let issued = university
+            .issue_validity_code(of_level(world, subject, MasterContinuous, &[]))
+            .await;
+        issued.unwrap().validity_code.unwrap()
+    };
+    let (own, anothers) = (master(&student).await, master(&somebody).await);
+    let phd = |code: &str| of_level(world, &student, Phd, &[(MasterContinuous, code)]);
+    let granted = phd(&own.code);
+    university
+        .issue_validity_code(granted.clone())
+        .await
+        .unwrap();
+    let revoke = pb::RevokeValidityCodeRequest {
+        request_id: request_id(),
+        name: own.name.clone(),
+        reason: pb::RevocationReason::Fraud.into(),
+        ..Default::default()
+    };
+    university.revoke_validity_code(revoke).await.unwrap();
+    // What was granted is told again as often as it is asked for, though its proof is none any more.
+    for _ in 0..2 * GUESSES {
+        university
+            .issue_validity_code(granted.clone())
+            .await
+            .unwrap();
+    }
+    // Trials are guesses as good as any.
+    for (guess, validate_only) in (0..=GUESSES).zip([true, false].into_iter().cycle()) {
+        let code = match guess % 3 {
+            0 => own.code.clone(),
+            1 => anothers.code.clone(),
+            _ => unknown(),
+        };
+        let request = pb::IssueValidityCodeRequest {
+            validate_only,
+            ..phd(&code)
+        };
+        refused(
+            university.issue_validity_code(request).await,
+            Code::FailedPrecondition,
+            "PRIOR_QUALIFICATION_MISSING",
+        );
+    }
+    for validate_only in [true, false] {
+        let request = pb::IssueValidityCodeRequest {
+            validate_only,
+            ..phd(&anothers.code)
+        };
+        let answer = university.issue_validity_code(request).await;
+        let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+        assert_eq!(failure.metadata["limit"], "negative_lookups_per_day");
+    }
+    let answer = university.validate_code(question(&anothers.code)).await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    // What names no code goes on, and so does what was granted.
+    university.issue_validity_code(granted).await.unwrap();
+    issued(world).await;
+    let claims = phd(&anothers.code).prior_qualifications;
+    offered(world, None).await;
+    let mut application = create(world);
+    application.code.as_mut().unwrap().prior_qualifications = claims;
+    let answer = university
+        .create_validity_code_application(application)
+        .await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+}
+
+async fn an_agency_at_its_limit_stops_no_other_and_the_hub_at_its_own_stops_all(world: &mut World) {
+    let code = issued(world).await.code;
+    world
+        .reseed(|seed| {
+            let mut agreements = seed.agreement.iter_mut();
+            let agencies = agreements.find(|agreement| agreement.id == AGENCY_AGREEMENT);
+            let consumer = format!("agencies/{OTHER_AGENCY}");
+            agencies.unwrap().consumers.push(consumer);
+        })
+        .await;
+    let first = Peer::of(world, CallerKind::Hub).await;
+    let agreement = format!("agreements/{AGENCY_AGREEMENT}/agencies/{OTHER_AGENCY}");
+    let second = world.connect(0, &world.identity(CallerKind::Hub)).await;
+    let second = Peer::new(second.on_behalf_of(OTHER_AGENCY, &agreement).unwrap());
+    soon("the other agency's agreement", async || {
+        second.validate_code(question(&code)).await.ok()
+    })
+    .await;
+    let limit_of = async |peer: &Peer| {
+        let answer = peer.validate_code(question(&code)).await;
+        let failure = refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+        failure.metadata["limit"].clone()
+    };
+    use_up(&first).await;
+    assert_eq!(limit_of(&first).await, "negative_lookups_per_day");
+    for _ in GUESSES..OF_THE_HUB {
+        let told = verdict(&second, question(&code)).await;
+        assert_eq!(told.reason(), pb::VerdictReason::Ok, "another agency");
+        verdict(&second, question(&unknown())).await;
+    }
+    assert_eq!(limit_of(&second).await, "hub_negative_lookups_per_day");
+    assert_eq!(limit_of(&first).await, "negative_lookups_per_day");
+    let window = Peer::of(world, CallerKind::Window).await;
+    let told = verdict(&window, question(&code)).await;
+    assert_eq!(told.reason(), pb::VerdictReason::Ok, "another caller");
+    // Another node knows the hub's budget by its name.
+    let node = world.add_node().await;
+    let elsewhere = world.connect(node, &world.identity(CallerKind::Hub)).await;
+    let elsewhere = Peer::new(elsewhere.on_behalf_of(OTHER_AGENCY, &agreement).unwrap());
+    let limit = soon("the other node's refusal", async || {
+        let failure = elsewhere.validate_code(question(&code)).await.err()?;
+        Some(failure.metadata["limit"].clone())
+    })
+    .await;
+    assert_eq!(limit, "hub_negative_lookups_per_day");
+    let midnight = JalaliDate::of(world.now()).end_exclusive();
+    let minute = SignedDuration::from_mins(1);
+    world
+        .clock()
+        .advance(midnight.duration_since(world.now()) + minute);
+    for peer in [first, second] {
+        let told = verdict(&peer, question(&code)).await;
+        assert_eq!(told.reason(), pb::VerdictReason::Ok, "the next day");
+    }
+}
+
+async fn what_was_spent_is_forgotten_as_days_go_by(world: &mut World) {
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let question = pb::ValidateCodeRequest {
+        purpose: 0,
+        subject_claim: Some(person(&national_code())),
+        ..question(&unknown())
+    };
+    verdict(&hub, question).await;
+    let on_record = async |least: i64| {
+        let mut raw = Raw::to(world).await;
+        let mut all = 0;
+        for table in ["lookup_budget", "lookup_subject"] {
+            let rows = raw.number(&format!("SELECT count(*) FROM {table}")).await;
+            all += i64::from(rows >= least && (least > 0 || rows == 0));
+        }
+        (all == 2).then_some(())
+    };
+    soon("what the hub spent", async || on_record(1).await).await;
+    // No node starts meanwhile.
+    world.clock().advance(SignedDuration::from_hours(24 * 9));
+    soon("the end of the week", async || on_record(0).await).await;
 }

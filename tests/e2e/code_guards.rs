@@ -185,7 +185,7 @@ async fn only_an_active_expert_of_the_institution_may_attest(world: &mut World) 
     peer.issue_validity_code(request).await.unwrap();
 }
 
-fn of_level(
+pub(crate) fn of_level(
     world: &World,
     subject: &pb::Subject,
     level: pb::DegreeLevel,

@@ -5,22 +5,25 @@ use gavah_testkit::world::{
     AGENCY, AGENCY_AGREEMENT, CallerKind, Engine, OTHER_UNIVERSITY, UNIVERSITY, World,
     agency_agreement,
 };
+use jiff::SignedDuration;
 use tonic::Code;
 
-use crate::harness::{run_on, soon};
+use crate::harness::{run_on, soon, together};
 use crate::messages::{FATHER_NAME, issue, national_code, person, record, upsert};
-use crate::peer::{Peer, refused};
+use crate::peer::{Answer, Peer, refused};
 use crate::raw::Raw;
 
 cases! {
     the_codes_of_a_person_are_told_without_their_digits,
     the_enrollments_of_a_person_are_told_as_far_as_agreed,
     each_inquiry_is_on_record_and_names_nobody,
+    the_last_coverage_is_told_while_there_is_no_newer_one,
 }
 
 cases_of_any_engine! {
     nothing_found_comes_with_what_the_answer_can_know_of,
     a_person_must_be_named,
+    who_asks_at_once_is_told_one_coverage,
 }
 
 #[test]
@@ -206,4 +209,63 @@ async fn a_person_must_be_named(world: &mut World) {
     let answer = hub.inquire_enrollment(enrollment(wrong)).await;
     let failure = refused(answer, Code::InvalidArgument, "NATIONAL_CODE_CHECKSUM");
     assert_eq!(failure.violations[0].field, "person_id.national_code");
+}
+
+/// What an inquiry about nobody is told of what it can know of.
+async fn coverage(hub: &Peer) -> Answer<pb::Coverage> {
+    let nobody = Some(person(&national_code()));
+    let answer = hub.inquire_enrollment(enrollment(nobody)).await?;
+    Ok(answer.coverage.unwrap())
+}
+
+fn as_of(coverage: &pb::Coverage) -> (i64, i32) {
+    let time = coverage.as_of_time.unwrap();
+    (time.seconds, time.nanos)
+}
+
+async fn the_last_coverage_is_told_while_there_is_no_newer_one(world: &mut World) {
+    let university = Peer::of(world, CallerKind::University).await;
+    let another = async || {
+        let own = upsert(record(world, UNIVERSITY));
+        university.upsert_enrollment_record(own).await.unwrap();
+    };
+    another().await;
+    let mut raw = Raw::to(world).await;
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    // Without any statement an inquiry is refused at once, and the next one may be answered.
+    raw.run("UPDATE enrollment_record SET content = 'x' || content")
+        .await;
+    assert!(coverage(&hub).await.is_err());
+    raw.run("UPDATE enrollment_record SET content = substr(content, 2)")
+        .await;
+    let first = soon("a statement", async || coverage(&hub).await.ok()).await;
+    assert_eq!(first.institutions[0].records, 1);
+    // It gets old by the service's own clock, and is told as long as no other can be made.
+    another().await;
+    raw.run("UPDATE enrollment_record SET content = 'x' || content")
+        .await;
+    world.clock().advance(SignedDuration::from_mins(2));
+    for _ in 0..10 {
+        let told = coverage(&hub).await.unwrap();
+        assert_eq!(as_of(&told), as_of(&first));
+        assert_eq!(told.institutions, first.institutions);
+    }
+    raw.run("UPDATE enrollment_record SET content = substr(content, 2)")
+        .await;
+    let next = soon("a newer statement", async || {
+        let told = coverage(&hub).await.unwrap();
+        (as_of(&told) > as_of(&first)).then_some(told)
+    })
+    .await;
+    assert_eq!(next.institutions[0].records, 2);
+}
+
+async fn who_asks_at_once_is_told_one_coverage(world: &mut World) {
+    let hub = Peer::of(world, CallerKind::Hub).await;
+    let told = together(20, move |_| {
+        let hub = hub.clone();
+        async move { as_of(&coverage(&hub).await.unwrap()) }
+    });
+    let told = told.await;
+    assert!(told.iter().all(|as_of| *as_of == told[0]), "{told:?}");
 }

@@ -10,8 +10,9 @@ use gavah_testkit::world::{CallerKind, Engine, UNIVERSITY, World};
 use jiff::SignedDuration;
 use tonic::{Code, Response};
 
+use crate::code_guards::of_level;
 use crate::harness::{run_on, soon};
-use crate::messages::{issue, question, request_id};
+use crate::messages::{issue, question, request_id, subject};
 use crate::peer::{Answer, Peer, refused, told};
 use crate::raw::Raw;
 use crate::streams::{failure, row};
@@ -514,6 +515,53 @@ async fn a_job_waits_for_the_end_of_a_pause(world: &mut World) {
     organization.resume_issuance(resume).await.unwrap();
     let done = ended(&university, &job).await;
     assert_eq!((done.state(), done.issued_rows), (S::Done, 3));
+}
+
+#[test]
+fn a_job_waits_for_the_next_day_with_what_its_caller_may_not_look_up() {
+    let world = World::builder(Engine::Sqlite).set("budgets.negative_lookups_per_day", 2_i64);
+    run_on(world, job_without_lookups_left);
+}
+
+async fn job_without_lookups_left(world: &mut World) {
+    use pb::DegreeLevel::{MasterContinuous, Phd};
+    let university = Peer::of(world, CallerKind::University).await;
+    let student = subject();
+    let master = of_level(world, &student, MasterContinuous, &[]);
+    let master = university.issue_validity_code(master).await.unwrap();
+    let master = master.validity_code.unwrap().code;
+    let phd = |code: &str| of_level(world, &student, Phd, &[(MasterContinuous, code)]);
+    // Of another student: they prove nothing.
+    let guesses: Vec<_> = (0..3)
+        .map(|_| of_level(world, &subject(), Phd, &[(MasterContinuous, &master)]))
+        .collect();
+    let job = submit(&university, &request_id(), &guesses, Some(100))
+        .await
+        .unwrap();
+    let guessed = ended(&university, &job).await;
+    assert_eq!((guessed.issued_rows, guessed.failed_rows), (0, 3));
+    let trial = pb::IssueValidityCodeRequest {
+        validate_only: true,
+        ..phd(&master)
+    };
+    let answer = university.issue_validity_code(trial).await;
+    refused(answer, Code::ResourceExhausted, "NEGATIVE_LOOKUPS");
+    // What proves nothing by a code is issued meanwhile, the rest on the next day.
+    let rows = [phd(&master), issue(world, UNIVERSITY)];
+    let job = submit(&university, &request_id(), &rows, Some(0))
+        .await
+        .unwrap();
+    soon("the row without a claim", async || {
+        let job = read(&university, &job).await.unwrap();
+        (job.issued_rows == 1).then_some(())
+    })
+    .await;
+    let waiting = read(&university, &job).await.unwrap();
+    assert_eq!(waiting.state(), S::Running);
+    assert_eq!((waiting.issued_rows, waiting.failed_rows), (1, 0));
+    world.clock().advance(SignedDuration::from_hours(24));
+    let done = ended(&university, &job).await;
+    assert_eq!((done.state(), done.issued_rows), (S::Done, 2));
 }
 
 async fn a_row_that_was_issued_is_never_told_not_begun(world: &mut World) {

@@ -292,6 +292,24 @@ pub fn verdict_at(
     }
 }
 
+/// Whether the asker guessed wrong: the code, or whom the document is about. A document that is out of force tells as much
+/// by the comparison of its claims as one in force, so the person counts whatever else there is to say of it.
+#[must_use]
+pub fn guessed_wrong(
+    verdict: &Verdict,
+    found: Option<&StoredDocument<'_>>,
+    claim: Option<&PersonId>,
+) -> bool {
+    match verdict.reason {
+        VerdictReason::NotFound | VerdictReason::CheckDigit | VerdictReason::SubjectMismatch => {
+            true
+        }
+        _ => found
+            .zip(claim)
+            .is_some_and(|(document, claimed)| claimed != document.person),
+    }
+}
+
 #[cfg(test)]
 #[path = "verdict_tests.rs"]
 mod tests;

@@ -274,3 +274,47 @@ fn each_judgement_says_why() {
         assert_eq!(told, codes);
     }
 }
+
+#[test]
+fn another_person_is_a_wrong_guess_whatever_state_the_document_is_in() {
+    use DocumentState as S;
+    let (subject, other) = (person("N:7730942860"), person("N:3974017844"));
+    let now = at("2026-06-01T00:00:00Z");
+    let (past, later) = (at("2026-05-01T00:00:00Z"), at("2026-07-01T00:00:00Z"));
+    let wrong = |found: Option<&StoredDocument<'_>>, claim| {
+        let verdict = verdict_at(&code(GOOD), found, claim, now);
+        guessed_wrong(&verdict, found, claim)
+    };
+    for (state, valid_from, expire_time) in [
+        (S::Active, past, None),
+        (S::Active, past, Some(past)),
+        (S::Active, later, None),
+        (S::Suspended, past, None),
+        (S::Superseded, past, None),
+        (S::Revoked, past, None),
+    ] {
+        let document = StoredDocument {
+            state,
+            valid_from,
+            expire_time,
+            person: &subject,
+            legacy: false,
+            issuing: false,
+            issuer_active: true,
+        };
+        assert!(wrong(Some(&document), Some(&other)), "{state:?}");
+        assert!(!wrong(Some(&document), Some(&subject)), "{state:?}");
+        assert!(!wrong(Some(&document), None), "{state:?}");
+        // Until it is signed it is not there: the code was guessed wrong.
+        let unsigned = StoredDocument {
+            issuing: true,
+            ..document
+        };
+        assert!(wrong(Some(&unsigned), Some(&subject)), "{state:?}");
+    }
+    assert!(wrong(None, None));
+    let malformed = Verdict::malformed();
+    assert!(!guessed_wrong(&malformed, None, Some(&other)));
+    let undetermined = Verdict::undetermined();
+    assert!(!guessed_wrong(&undetermined, None, Some(&other)));
+}

@@ -74,6 +74,10 @@ pub struct BudgetsConfig {
     pub negative_lookups_per_day: usize,
     /// Distinct persons named in questions.
     pub subjects_per_day: usize,
+    /// As the first, of the national hub on behalf of all agencies together; each agency has what a caller has.
+    pub hub_negative_lookups_per_day: usize,
+    /// As the second, of the national hub on behalf of all agencies together.
+    pub hub_subjects_per_day: usize,
 }
 
 /// Where the service listens. Port 0 takes a free one.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gavah_api::v1 as pb;
-use gavah_domain::Reason;
 use gavah_domain::job::JobState;
 use gavah_store::{JOB_METHOD, JobOutcome, RowEnd, StoredJob};
 use jiff::SignedDuration;
@@ -16,7 +15,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::app::codes::{self, Row};
-use crate::app::jobs::{by_service, forget, passes, submitter};
+use crate::app::jobs::{by_service, forget, passes, submitter, waits};
 use crate::call::Acting;
 use crate::convert::code::run_row;
 use crate::error::AppError;
@@ -135,11 +134,7 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<bool, AppError> {
     // The others wait for their turn.
     match open {
         None => Ok(true),
-        Some(AppError::Refused(refusal))
-            if matches!(refusal.reason, Reason::IssuancePaused | Reason::DailyQuota) =>
-        {
-            Ok(false)
-        }
+        Some(AppError::Refused(refusal)) if waits(refusal.reason) => Ok(false),
         Some(error) => Err(error),
     }
 }

@@ -35,8 +35,8 @@ use crate::registry_watch::Registry;
 use crate::services::{Dispatch, Services};
 use crate::shards::Shards;
 use crate::tasks::{
-    carry_out_revocations, sequence, settle_budgets, settle_certificates, settle_payments, stopped,
-    sweep_attachments, watch_calendar,
+    carry_out_revocations, forget_spending, sequence, settle_budgets, settle_certificates,
+    settle_payments, state_coverage, stopped, sweep_attachments, watch_calendar,
 };
 use crate::transport::{Tls, TlsError, accept};
 
@@ -297,6 +297,11 @@ impl Server {
             tasks_running.clone(),
         ));
         tasks.spawn(settle_budgets(Arc::clone(&self.app), tasks_running.clone()));
+        tasks.spawn(forget_spending(
+            Arc::clone(&self.app),
+            tasks_running.clone(),
+        ));
+        tasks.spawn(state_coverage(Arc::clone(&self.app), tasks_running.clone()));
         tasks.spawn(settle_certificates(
             Arc::clone(&self.app),
             tasks_running.clone(),

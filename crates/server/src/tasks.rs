@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gavah_domain::JalaliDate;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -32,6 +33,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// How often spending of budgets is told to the store.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is seen whether a new day has begun, with which old spending is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the working calendars are looked at.
 const CALENDAR_EVERY: Duration = Duration::from_secs(1);
@@ -83,13 +87,6 @@ async fn chain(app: &App) {
 /// and once more after it.
 pub(crate) async fn settle_budgets(app: Arc<App>, stop: watch::Receiver<bool>) {
     let mut stop = std::pin::pin!(stopped(stop));
-    let forgotten = async {
-        app.budgets.forget(&app).await?;
-        app.quotas.forget(&app).await
-    };
-    if let Err(error) = forgotten.await {
-        tracing::warn!(%error, "old spending of budgets and quotas could not be forgotten");
-    }
     loop {
         settle(&app).await;
         tokio::select! {
@@ -98,6 +95,43 @@ pub(crate) async fn settle_budgets(app: Arc<App>, stop: watch::Receiver<bool>) {
         }
     }
     settle(&app).await;
+}
+
+/// Forgets old spending of budgets and quotas, at the start and with each new day in Tehran, until `stop`; what is cut off
+/// goes on later, or on another node.
+pub(crate) async fn forget_spending(app: Arc<App>, stop: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(stopped(stop));
+    let mut forgotten_on = None;
+    loop {
+        let today = JalaliDate::of(app.clock.now());
+        let work = async {
+            if forgotten_on != Some(today) {
+                let forgotten = async {
+                    app.budgets.forget(&app).await?;
+                    app.quotas.forget(&app).await
+                };
+                match forgotten.await {
+                    Ok(()) => forgotten_on = Some(today),
+                    Err(error) => {
+                        tracing::warn!(%error, "old spending of budgets and quotas could not be forgotten");
+                    }
+                }
+            }
+            tokio::time::sleep(FORGET_EVERY).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// Makes the statements of coverage that are asked for, and anew as they get old, until `stop`.
+pub(crate) async fn state_coverage(app: Arc<App>, stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = app.coverages.keep(&app) => {}
+        () = stopped(stop) => {}
+    }
 }
 
 async fn settle(app: &App) {

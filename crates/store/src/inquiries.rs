@@ -1,11 +1,14 @@
 //! What is on record of a person, and of whom anything is on record at all.
 
+use std::collections::BTreeMap;
+
 use gavah_domain::TermId;
 use jiff::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Statement, Value,
 };
+use uuid::Uuid;
 
 use crate::content::instant;
 use crate::entity::{enrollment_record, validity_code};
@@ -14,6 +17,9 @@ use crate::{Act, ActContext, Store, StoreError, StoredCode, StoredRecord};
 
 /// Most documents or records of one person that are told.
 const OF_A_PERSON: u64 = 100;
+
+/// Rows that are counted in one statement: read within a small part of a statement's time even from a slow disk.
+const COUNTED_TOGETHER: u32 = 10_000;
 
 /// What is on record of an institution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +78,8 @@ impl Store {
         .await
     }
 
-    /// Of which institutions there are enrollment records, by code. Reads every record: to be asked rarely.
+    /// Of which institutions there are enrollment records, by code. Reads every record, in parts: to be asked rarely, and
+    /// by nobody who is in a hurry. What comes meanwhile may be counted or not.
     ///
     /// # Errors
     ///
@@ -83,48 +90,80 @@ impl Store {
             _ => "json_extract(content, '$.current_term')",
         };
         // Kinds of term sort as they follow each other within a year.
-        let sql = format!(
-            "SELECT institution_code, COUNT(*) AS records, MIN(term) AS first, MAX(term) AS last, \
-             MAX(receive_time) AS last_time FROM (SELECT institution_code, receive_time, {term} AS term \
-             FROM enrollment_record) AS record GROUP BY institution_code ORDER BY institution_code"
-        );
-        self.covered("records_covered", &sql).await
+        let figures =
+            format!("MIN({term}) AS first, MAX({term}) AS last, MAX(receive_time) AS last_time");
+        self.covered("records_covered", "enrollment_record", &figures)
+            .await
     }
 
-    /// Of which institutions there are validity codes, by code. Reads every code's index: to be asked rarely.
+    /// Of which institutions there are validity codes, by code. As [`Store::records_covered`].
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn codes_covered(&self) -> Result<Vec<Covered>, StoreError> {
-        let sql = "SELECT institution_code, COUNT(*) AS records, NULL AS first, NULL AS last, \
-             MAX(issue_time) AS last_time FROM validity_code \
-             GROUP BY institution_code ORDER BY institution_code";
-        self.covered("codes_covered", sql).await
+        let figures = "NULL AS first, NULL AS last, MAX(issue_time) AS last_time";
+        self.covered("codes_covered", "validity_code", figures)
+            .await
     }
 
-    async fn covered(&self, name: &'static str, sql: &str) -> Result<Vec<Covered>, StoreError> {
-        self.read(name, async {
-            let backend = self.inner.db.get_database_backend();
-            let rows = self
-                .inner
-                .db
-                .query_all_raw(Statement::from_string(backend, sql))
-                .await?;
-            let read = |row: &sea_orm::QueryResult| {
-                let term = |column| -> Result<Option<TermId>, StoreError> {
-                    let text: Option<String> = row.try_get("", column)?;
-                    let term = text.map(|text| TermId::parse(&text)).transpose();
-                    term.map_err(|_| StoreError::Corrupt("term"))
-                };
-                Ok(Covered {
-                    institution_code: row.try_get("", "institution_code")?,
-                    records: row.try_get("", "records")?,
-                    terms: term("first")?.zip(term("last")?),
-                    last_time: instant(row.try_get("", "last_time")?)?,
-                })
+    /// Goes through a table by its ids, so that each row is counted once.
+    async fn covered(
+        &self,
+        name: &'static str,
+        table: &str,
+        figures: &str,
+    ) -> Result<Vec<Covered>, StoreError> {
+        let part_ends = format!(
+            "SELECT id FROM {table} WHERE id > $1 ORDER BY id LIMIT 1 OFFSET {}",
+            COUNTED_TOGETHER - 1
+        );
+        let count = |until: &str| {
+            format!(
+                "SELECT institution_code, COUNT(*) AS records, {figures} FROM {table} \
+                 WHERE id > $1{until} GROUP BY institution_code"
+            )
+        };
+        let (part, rest) = (count(" AND id <= $2"), count(""));
+        let mut covered = BTreeMap::new();
+        let mut after = Uuid::nil();
+        loop {
+            let ends = self.rows(name, &part_ends, vec![after.into()]).await?;
+            let end: Option<Uuid> = match ends.first() {
+                Some(row) => Some(row.try_get("", "id")?),
+                None => None,
             };
-            rows.iter().map(read).collect()
+            let counted = match end {
+                Some(end) => {
+                    self.rows(name, &part, vec![after.into(), end.into()])
+                        .await?
+                }
+                None => self.rows(name, &rest, vec![after.into()]).await?,
+            };
+            for row in &counted {
+                let institution = read_covered(row)?;
+                covered
+                    .entry(institution.institution_code.clone())
+                    .and_modify(|known: &mut Covered| known.add(&institution))
+                    .or_insert(institution);
+            }
+            match end {
+                Some(end) => after = end,
+                None => return Ok(covered.into_values().collect()),
+            }
+        }
+    }
+
+    async fn rows(
+        &self,
+        name: &'static str,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        self.read(name, async {
+            let db = &self.inner.db;
+            let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+            Ok(db.query_all_raw(statement).await?)
         })
         .await
     }
@@ -143,4 +182,32 @@ impl Store {
         })
         .await
     }
+}
+
+impl Covered {
+    /// With what another part of the table has of the same institution.
+    fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.last_time = self.last_time.max(other.last_time);
+        self.terms = match (self.terms, other.terms) {
+            (Some((first, last)), Some((other_first, other_last))) => {
+                Some((first.min(other_first), last.max(other_last)))
+            }
+            (own, other) => own.or(other),
+        };
+    }
+}
+
+fn read_covered(row: &QueryResult) -> Result<Covered, StoreError> {
+    let term = |column| -> Result<Option<TermId>, StoreError> {
+        let text: Option<String> = row.try_get("", column)?;
+        let term = text.map(|text| TermId::parse(&text)).transpose();
+        term.map_err(|_| StoreError::Corrupt("term"))
+    };
+    Ok(Covered {
+        institution_code: row.try_get("", "institution_code")?,
+        records: row.try_get("", "records")?,
+        terms: term("first")?.zip(term("last")?),
+        last_time: instant(row.try_get("", "last_time")?)?,
+    })
 }

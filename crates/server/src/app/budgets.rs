@@ -1,15 +1,16 @@
-//! Budgets of lookups, for each caller, each agency that the hub asks for, and day: of wrong guesses, so that codes cannot be
-//! found by trying, and of distinct subjects, so that a caller does not ask for everybody.
+//! Budgets of lookups, for each caller, each agency that the hub asks for, the hub as a whole, and day: of wrong guesses, so
+//! that codes cannot be found by trying, and of distinct subjects, so that a caller does not ask for everybody.
 //!
 //! Spending is counted on the node and told to the store every second: no call waits for
 //! it, all nodes learn of it, and a restart forgets at most that second.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::iter;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use gavah_domain::verdict::VerdictReason;
 use gavah_domain::{JalaliDate, PersonId, Reason};
 use gavah_store::{Spending, Spent, StoreError};
 use jiff::Timestamp;
@@ -55,8 +56,11 @@ struct Today {
     exceeded: HashSet<&'static str>,
 }
 
-const NEGATIVES: &str = "negative_lookups_per_day";
-const SUBJECTS: &str = "subjects_per_day";
+/// What all agencies of a hub together spend is kept under its name and this.
+const AGENCIES: &str = "/agencies";
+
+/// A bound by its name.
+type Limit = (&'static str, usize);
 
 impl Budgets {
     /// Nothing spent yet.
@@ -74,11 +78,8 @@ impl Budgets {
     ///
     /// NEGATIVE_LOOKUPS with the limit, until the next day in Tehran.
     pub(super) fn check(&self, call: &Acting, now: Timestamp) -> Result<(), AppError> {
-        self.check_one(call.caller.id.as_str(), now)?;
-        match on_behalf(call) {
-            Some(agency) => self.check_one(&agency, now),
-            None => Ok(()),
-        }
+        let mut spenders = spenders(call);
+        spenders.try_for_each(|spender| self.check_one(&spender, now))
     }
 
     fn check_one(&self, spender: &str, now: Timestamp) -> Result<(), AppError> {
@@ -90,11 +91,11 @@ impl Budgets {
         if left <= 0 {
             return Ok(());
         }
-        let exceeded = budget.today().exceeded.clone();
-        let limit = if exceeded.contains(NEGATIVES) {
-            NEGATIVES
+        let [(negatives, _), (subjects, _)] = self.limits_of(spender);
+        let limit = if budget.today().exceeded.contains(negatives) {
+            negatives
         } else {
-            SUBJECTS
+            subjects
         };
         let mut refusal = Refusal::new(Reason::NegativeLookups).with("limit", limit);
         refusal.retry_after = u64::try_from(left).ok().map(Duration::from_micros);
@@ -114,36 +115,55 @@ impl Budgets {
         Arc::clone(callers.entry(caller.to_owned()).or_default())
     }
 
-    /// Counts what a caller's lookups came to.
+    /// What a spender may spend in a day: wrong guesses, and distinct subjects.
+    fn limits_of(&self, spender: &str) -> [Limit; 2] {
+        let limits = &self.limits;
+        if spender.ends_with(AGENCIES) {
+            [
+                (
+                    "hub_negative_lookups_per_day",
+                    limits.hub_negative_lookups_per_day,
+                ),
+                ("hub_subjects_per_day", limits.hub_subjects_per_day),
+            ]
+        } else {
+            [
+                ("negative_lookups_per_day", limits.negative_lookups_per_day),
+                ("subjects_per_day", limits.subjects_per_day),
+            ]
+        }
+    }
+
+    /// Counts what a caller's lookups came to: whether each was a wrong guess, and whom it named.
     pub(super) fn spend<'a>(
         &self,
         app: &App,
         call: &Acting,
-        lookups: impl Iterator<Item = (VerdictReason, Option<&'a PersonId>)>,
+        lookups: impl Iterator<Item = (bool, Option<&'a PersonId>)>,
         now: Timestamp,
     ) {
         let (mut negatives, mut subjects) = (0, Vec::new());
-        for (reason, claim) in lookups {
-            negatives += i64::from(is_wrong_guess(reason));
+        for (guessed_wrong, claim) in lookups {
+            negatives += i64::from(guessed_wrong);
             subjects.extend(claim.map(|person| part_of_hash(&app.subject_hash(person))));
         }
         if negatives == 0 && subjects.is_empty() {
             return;
         }
-        self.spend_one(call.caller.id.as_str(), negatives, &subjects, now);
-        if let Some(agency) = on_behalf(call) {
-            self.spend_one(&agency, negatives, &subjects, now);
+        for spender in spenders(call) {
+            self.spend_one(&spender, negatives, &subjects, now);
         }
     }
 
     fn spend_one(&self, spender: &str, negatives: i64, subjects: &[i64], now: Timestamp) {
+        let [_, (_, most)] = self.limits_of(spender);
         let budget = self.of(spender);
         let mut today = budget.today();
         today.begin(now);
         today.negatives += negatives;
         for subject in subjects {
             // One more than the budget is enough to know that it is exceeded.
-            let room = today.subjects.len() <= self.limits.subjects_per_day;
+            let room = today.subjects.len() <= most;
             if room && today.subjects.insert(*subject) {
                 today.fresh.push(*subject);
             }
@@ -153,22 +173,20 @@ impl Budgets {
 
     /// Counts a person asked about.
     pub(super) fn ask(&self, app: &App, call: &Acting, person: &PersonId, now: Timestamp) {
-        let asked = (VerdictReason::Ok, Some(person));
-        self.spend(app, call, std::iter::once(asked), now);
+        self.spend(app, call, iter::once((false, Some(person))), now);
+    }
+
+    /// Counts so many wrong guesses that named nobody.
+    pub(super) fn guessed_wrong(&self, app: &App, call: &Acting, guesses: usize, now: Timestamp) {
+        self.spend(app, call, iter::repeat_n((true, None), guesses), now);
     }
 
     /// Closes a budget that is used up.
     fn judge(&self, caller: &str, budget: &Budget, today: &mut Today, now: Timestamp) {
         let (negatives, subjects) = today.stored;
-        for (limit, spent, most) in [
-            (
-                NEGATIVES,
-                negatives + today.negatives,
-                self.limits.negative_lookups_per_day,
-            ),
-            // Whether a subject was asked for before, through whichever node, the store knows.
-            (SUBJECTS, subjects, self.limits.subjects_per_day),
-        ] {
+        // Whether a subject was asked for before, through whichever node, the store knows.
+        let spent = [negatives + today.negatives, subjects];
+        for ((limit, most), spent) in self.limits_of(caller).into_iter().zip(spent) {
             if usize::try_from(spent).unwrap_or(usize::MAX) <= most || !today.exceeded.insert(limit)
             {
                 continue;
@@ -214,14 +232,19 @@ impl Budgets {
         Ok(())
     }
 
-    /// Forgets what was spent long ago.
+    /// Forgets what was spent long ago: in the store after a week, in memory, whom it was about, with the day.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn forget(&self, app: &App) -> Result<(), StoreError> {
-        let first = JalaliDate::of(app.clock.now()).plus_days(-KEPT_DAYS);
-        app.store.forget_spending_before(first.as_i32()).await
+        let today = JalaliDate::of(app.clock.now());
+        for (_, budget) in self.all() {
+            budget.today().leave(today);
+        }
+        let first = today.plus_days(-KEPT_DAYS).as_i32();
+        while app.store.forget_spending_before(first).await? {}
+        Ok(())
     }
 
     fn all(&self) -> Vec<(String, Arc<Budget>)> {
@@ -292,24 +315,27 @@ impl Today {
             };
         }
     }
+
+    /// Lets go of the subjects of a day that is over; what the store does not know of yet it is still told.
+    fn leave(&mut self, today: JalaliDate) {
+        if self.day < today.as_i32() {
+            self.subjects = HashSet::new();
+        }
+    }
 }
 
-/// By what name the agency spends for which the hub asks.
-fn on_behalf(call: &Acting) -> Option<String> {
-    let agency = &call.on_behalf.as_ref()?.agency;
-    Some(format!(
-        "{}/agencies/{}",
-        call.caller.id.as_str(),
-        agency.as_str()
-    ))
-}
-
-/// Whether the verdict says that the code, or the person named with it, was guessed wrong.
-fn is_wrong_guess(reason: VerdictReason) -> bool {
-    matches!(
-        reason,
-        VerdictReason::NotFound | VerdictReason::CheckDigit | VerdictReason::SubjectMismatch
-    )
+/// By what names a call spends: the caller's, or for the hub the agency's for which it asks, and that of all its agencies.
+fn spenders(call: &Acting) -> impl Iterator<Item = Cow<'_, str>> {
+    let caller = call.caller.id.as_str();
+    let (first, second) = match &call.on_behalf {
+        None => (Cow::Borrowed(caller), None),
+        Some(behalf) => {
+            let all = format!("{caller}{AGENCIES}");
+            let agency = format!("{all}/{}", behalf.agency.as_str());
+            (Cow::Owned(agency), Some(Cow::Owned(all)))
+        }
+    };
+    iter::once(first).chain(second)
 }
 
 /// The first eight bytes of a keyed hash in hexadecimal digits: enough to tell subjects

@@ -18,7 +18,9 @@ use uuid::Uuid;
 use super::agreements::in_flight;
 use super::attachments::{complete, may_attach};
 use super::certificates::stages::paying;
-use super::codes::{self, DRAWS, Row, already_issued, chain, draw, enabled, proven, proves, ready};
+use super::codes::{
+    self, DRAWS, Row, already_issued, chain, draw, enabled, may_claim, proven, proves, ready,
+};
 use super::disputes::reissue_ordered;
 use super::payments::settle::{Step, may_wait};
 use super::service_levels::due_time;
@@ -379,6 +381,7 @@ async fn hand_in(
 ) -> Result<Planned, AppError> {
     let facts = &input.facts;
     let institution = owned(call, &facts.program.institution)?;
+    may_claim(app, call, facts, now)?;
     let person = &facts.subject.person_id;
     reissue_ordered(app, call, &input.head, Collection::ValidityCodes, person).await?;
     let begun = before.as_ref().map(|before| &before.content);
@@ -403,7 +406,7 @@ async fn hand_in(
     let attached = begun.map_or(&[][..], |begun| &begun.attachments);
     may_attach(app, call, &input.attachments, attached).await?;
     complete(workflow, facts.document.kind.as_str(), &input.attachments)?;
-    let priors = grounds(app, call, facts, now).await?;
+    let priors = grounds(app, call, facts, &input.head, now).await?;
     let levels: Vec<_> = priors.iter().map(|(level, _)| *level).collect();
     chain(workflow, facts.program.level, &levels)?;
     let mut content = CodeApplicationContent {
@@ -470,9 +473,11 @@ async fn grounds(
     app: &App,
     call: &Acting,
     facts: &CodeFacts,
+    head: &Head,
     now: Timestamp,
 ) -> Result<Vec<(DegreeLevel, PriorGround)>, AppError> {
-    let by_code = proven(app, call, facts, now).await?;
+    let context = context(call, head, None, now);
+    let by_code = proven(app, call, facts, head, &context).await?;
     let by_code = by_code
         .iter()
         .map(|prior| (prior.level, PriorGround::Code(prior.code_id)));

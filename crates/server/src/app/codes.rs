@@ -11,8 +11,8 @@ use gavah_domain::validity::DocumentKind;
 use gavah_domain::verdict::{Outcome, verdict_at};
 use gavah_domain::{CodeScheme, PersonId, Reason, ValidityCode};
 use gavah_store::{
-    ActContext, Attestation, CodeContent, CodeFilter, Correction, Issue, IssueCode, PriorProof,
-    StoredCode, StoredCodeApplication,
+    ActContext, Attestation, Claimed, CodeContent, CodeFilter, Correction, Issue, IssueCode,
+    PriorProof, StoredCode, StoredCodeApplication,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -23,6 +23,7 @@ use super::documents::{change_of, check_change, settle};
 use super::validate::document_of_code;
 use super::{App, actor, context, earlier, free, may_read, owned, owns, scope, terms};
 use crate::call::Acting;
+use crate::convert::Head;
 use crate::convert::change::ChangeInput;
 use crate::convert::code::{CodeFacts, CorrectCodeInput, IssueCodeInput, ListCodesInput, Proof};
 use crate::convert::names::Collection;
@@ -225,6 +226,7 @@ async fn prepare(
     fee: Fee,
     now: Timestamp,
 ) -> Result<IssueCode, AppError> {
+    may_claim(app, call, &input.facts, now)?;
     let terms = terms(
         app,
         call,
@@ -256,7 +258,8 @@ async fn prepare(
     if input.expert.institution != institution.code {
         return Err(Reason::ExpertNotActive.into());
     }
-    let priors = proven(app, call, facts, now).await?;
+    let context = context(call, &input.head, input.row, now);
+    let priors = proven(app, call, facts, &input.head, &context).await?;
     let levels: Vec<_> = priors.iter().map(|prior| prior.level).collect();
     chain(terms.workflow, facts.program.level, &levels)?;
     let content = CodeContent {
@@ -349,22 +352,47 @@ pub(super) fn draw(app: &App) -> Result<ValidityCode, AppError> {
         .map_err(|_| AppError::Internal("no randomness for a code"))
 }
 
-/// The claimed previous levels whose codes validate, now, for the same person and
-/// the claimed level.
-pub(super) async fn proven(
+/// Whether the caller may name codes that prove previous levels, where it does: whether they do is told by the answer, so
+/// that it is asked within the budget of lookups. Asked before anything is counted: a job that waits for the next day takes
+/// nothing from its agreement.
+///
+/// # Errors
+///
+/// NEGATIVE_LOOKUPS.
+pub(super) fn may_claim(
     app: &App,
     call: &Acting,
     facts: &CodeFacts,
     now: Timestamp,
-) -> Result<Vec<PriorProof>, AppError> {
-    let claims = facts.priors.iter().filter_map(|prior| match prior.proof {
+) -> Result<(), AppError> {
+    if claims(facts).next().is_none() {
+        return Ok(());
+    }
+    app.budgets.check(call, now)
+}
+
+/// The previous levels that are claimed by codes.
+fn claims(facts: &CodeFacts) -> impl Iterator<Item = (DegreeLevel, ValidityCode)> {
+    facts.priors.iter().filter_map(|prior| match prior.proof {
         Proof::Code(code) => Some((prior.level, code)),
         Proof::File(_) => None,
-    });
-    let claims: Vec<_> = claims.collect();
+    })
+}
+
+/// The claimed previous levels whose codes validate, now, for the same person and
+/// the claimed level. Each of the others is a wrong guess, unless the act was done before and is only told again.
+pub(super) async fn proven(
+    app: &App,
+    call: &Acting,
+    facts: &CodeFacts,
+    head: &Head,
+    context: &ActContext,
+) -> Result<Vec<PriorProof>, AppError> {
+    let claims: Vec<_> = claims(facts).collect();
     if claims.is_empty() {
         return Ok(Vec::new());
     }
+    let now = context.now;
     let codes: Vec<_> = claims.iter().map(|(_, code)| *code).collect();
     let found = app.store_for(call).find_codes(&codes).await?;
     let proofs = claims.iter().filter_map(|(level, code)| {
@@ -374,7 +402,20 @@ pub(super) async fn proven(
             code_id: stored.id,
         })
     });
-    Ok(proofs.collect())
+    let proofs: Vec<_> = proofs.collect();
+    let wrong = claims.len() - proofs.len();
+    if wrong > 0 && (head.validate_only || !is_replay(app, call, context).await?) {
+        app.budgets.guessed_wrong(app, call, wrong, now);
+    }
+    Ok(proofs)
+}
+
+async fn is_replay(app: &App, call: &Acting, context: &ActContext) -> Result<bool, AppError> {
+    let Some(claim) = &context.claim else {
+        return Ok(false);
+    };
+    let claimed = app.store_for(call).claimed(claim).await?;
+    Ok(matches!(claimed, Some(Claimed::Replay { .. })))
 }
 
 /// Whether a code validates, now, for this person and level.

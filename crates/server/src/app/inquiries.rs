@@ -1,6 +1,6 @@
 //! What is on record of a person: asked under an agreement, within budgets, each inquiry on record.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gavah_domain::agreement::{AgreementField, AgreementPurpose};
@@ -8,9 +8,10 @@ use gavah_domain::disclosure::{AskingPurpose, Told, disclosed};
 use gavah_domain::institution::Institution;
 use gavah_domain::verdict::{Verdict, verdict_at};
 use gavah_domain::{PersonId, Reason};
-use gavah_store::{Act, ActContext, Covered, StoredCode, StoredRecord, agreement_name};
+use gavah_store::{Act, ActContext, Covered, StoreError, StoredCode, StoredRecord, agreement_name};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::mandate::{Mandate, mandate};
 use super::quotas::Counted;
@@ -19,8 +20,14 @@ use super::{App, actor};
 use crate::call::Acting;
 use crate::error::{AppError, Refusal};
 
-/// For how long a statement of coverage is told again: it reads every record.
+/// How old a statement of coverage gets at least before another one is made.
 const COVERAGE_AGE: Duration = Duration::from_secs(60);
+
+/// A statement that took long to make, because there is much on record, is told for so many times as long.
+const RESTS: u32 = 20;
+
+/// How often it is seen whether a statement is old, and how long to wait at least after a failure.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What an answer can know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,31 +38,102 @@ pub struct Coverage {
     pub as_of: Timestamp,
 }
 
-/// The statements of coverage that were made last.
+/// The statements of coverage that were made last. To make one everything on record is read, which no inquiry waits for but
+/// the first: each is made in the background, from the first time that it is asked for, and told until the next one is there.
 #[derive(Debug, Default)]
 pub struct Coverages {
     records: Statement,
     codes: Statement,
 }
 
-#[derive(Debug, Default)]
-struct Statement(RwLock<Option<(Instant, Arc<Coverage>)>>);
-
-impl Statement {
-    fn fresh(&self) -> Option<Arc<Coverage>> {
-        let made = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (at, coverage) = made.as_ref()?;
-        (at.elapsed() < COVERAGE_AGE).then(|| Arc::clone(coverage))
+impl Coverages {
+    /// Makes the statements, for ever.
+    pub(crate) async fn keep(&self, app: &App) {
+        tokio::join!(
+            self.records.keep(app, OnRecord::Records),
+            self.codes.keep(app, OnRecord::Codes)
+        );
     }
+}
 
-    fn keep(&self, institutions: Vec<Covered>, as_of: Timestamp) -> Arc<Coverage> {
-        let coverage = Arc::new(Coverage {
+/// What a statement is about.
+#[derive(Debug, Clone, Copy)]
+enum OnRecord {
+    Records,
+    Codes,
+}
+
+impl OnRecord {
+    async fn covered(self, app: &App) -> Result<Coverage, StoreError> {
+        let as_of = app.clock.now();
+        let institutions = match self {
+            Self::Records => app.store.records_covered().await?,
+            Self::Codes => app.store.codes_covered().await?,
+        };
+        Ok(Coverage {
             institutions,
             as_of,
-        });
-        let made = Some((Instant::now(), Arc::clone(&coverage)));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = made;
-        coverage
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Statement {
+    wanted: Notify,
+    made: watch::Sender<Made>,
+}
+
+/// What came of making a statement.
+#[derive(Debug, Default)]
+struct Made {
+    last: Option<Arc<Coverage>>,
+    failure: Option<StoreError>,
+}
+
+impl Statement {
+    /// The last statement; where none was ever made, the one that is made next.
+    async fn told(&self, deadline: Instant) -> Result<Arc<Coverage>, StoreError> {
+        let mut made = self.made.subscribe();
+        if let Some(last) = &made.borrow().last {
+            return Ok(Arc::clone(last));
+        }
+        self.wanted.notify_one();
+        match timeout_at(deadline, made.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(StoreError::Unavailable),
+            Err(_) => return Err(StoreError::Timeout),
+        }
+        let Made { last, failure } = &*made.borrow();
+        let failed = || failure.clone().unwrap_or(StoreError::Unavailable);
+        last.clone().ok_or_else(failed)
+    }
+
+    async fn keep(&self, app: &App, what: OnRecord) {
+        self.wanted.notified().await;
+        loop {
+            let begun = Instant::now();
+            let made = what.covered(app).await;
+            let took = begun.elapsed();
+            match made {
+                Ok(coverage) => {
+                    let age = COVERAGE_AGE.max(took.saturating_mul(RESTS));
+                    let as_of = coverage.as_of;
+                    self.made.send_modify(|made| {
+                        made.last = Some(Arc::new(coverage));
+                        made.failure = None;
+                    });
+                    // By the service's clock: that of a sandbox may go ahead.
+                    while app.clock.now().duration_since(as_of).unsigned_abs() < age {
+                        tokio::time::sleep(LOOK_EVERY).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, ?what, "the coverage of inquiries could not be stated");
+                    self.made.send_modify(|made| made.failure = Some(error));
+                    tokio::time::sleep(LOOK_EVERY.max(took)).await;
+                }
+            }
+        }
     }
 }
 
@@ -91,12 +169,8 @@ pub async fn codes(
 ) -> Result<(Vec<CodeFound>, Arc<Coverage>), AppError> {
     let now = app.clock.now();
     let mandate = begin(app, call, person, AgreementField::Document, now)?;
-    let store = app.store_for(call);
-    let found = store.codes_of_person(&person.key()).await?;
-    let coverage = match app.coverages.codes.fresh() {
-        Some(coverage) => coverage,
-        None => app.coverages.codes.keep(store.codes_covered().await?, now),
-    };
+    let found = app.store_for(call).codes_of_person(&person.key()).await?;
+    let coverage = app.coverages.codes.told(call.deadline).await?;
     note(app, call, &mandate, person, "INQUIRE_CODES", now).await?;
     let told = mandate.narrow(disclosed(
         call.caller.class,
@@ -126,15 +200,8 @@ pub async fn enrollments(
 ) -> Result<(Vec<EnrollmentFound>, Arc<Coverage>), AppError> {
     let now = app.clock.now();
     let mandate = begin(app, call, person, AgreementField::Enrollment, now)?;
-    let store = app.store_for(call);
-    let found = store.records_of_person(&person.key()).await?;
-    let coverage = match app.coverages.records.fresh() {
-        Some(coverage) => coverage,
-        None => app
-            .coverages
-            .records
-            .keep(store.records_covered().await?, now),
-    };
+    let found = app.store_for(call).records_of_person(&person.key()).await?;
+    let coverage = app.coverages.records.told(call.deadline).await?;
     note(app, call, &mandate, person, "INQUIRE_ENROLLMENT", now).await?;
     let told = mandate.narrow(disclosed(
         call.caller.class,

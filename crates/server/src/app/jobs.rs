@@ -375,17 +375,26 @@ pub fn leaves_open(error: &AppError) -> bool {
     }
 }
 
-/// Whether a job tries a row again, as the client of a stream may: nothing can be said of it, others were in the way, issuing is
-/// paused, or the day's calls are used up.
+/// Whether a job tries a row again, as the client of a stream may: nothing can be said of it, others were in the way, or it is
+/// to [`wait`](waits).
 pub fn passes(error: &AppError) -> bool {
     match error {
         AppError::Store(StoreError::Conflict) => true,
-        AppError::Refused(refusal) => matches!(
-            refusal.reason,
-            Reason::IssuancePaused | Reason::ConcurrentUpdate | Reason::DailyQuota
-        ),
+        AppError::Refused(refusal) => {
+            refusal.reason == Reason::ConcurrentUpdate || waits(refusal.reason)
+        }
         error => leaves_open(error),
     }
+}
+
+/// Whether a job waits for what this refusal says: the end of a pause, or the next day, with calls of its agreement or lookups
+/// of its caller left.
+#[must_use]
+pub const fn waits(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::IssuancePaused | Reason::DailyQuota | Reason::NegativeLookups
+    )
 }
 
 /// Forgets jobs that ended long ago, and submissions that were given up; returns how many.

@@ -9,7 +9,7 @@ use gavah_domain::agreement::AgreementPurpose;
 use gavah_domain::disclosure::{AskingPurpose, Told, disclosed};
 use gavah_domain::institution::InstitutionState;
 use gavah_domain::matching::{Claims, Compared, Facts, MatchResult, compare};
-use gavah_domain::verdict::{StoredDocument, Verdict, VerdictReason, verdict_at};
+use gavah_domain::verdict::{StoredDocument, Verdict, guessed_wrong, verdict_at};
 use gavah_domain::{CodeScheme, MalformedCode, ValidityCode};
 use gavah_store::{StoreError, StoredCertificate, StoredCode};
 use jiff::Timestamp;
@@ -65,6 +65,8 @@ pub struct Answer {
     pub told: Told,
     /// The instant of the judgement.
     pub as_of: Timestamp,
+    /// Whether the question was a wrong guess.
+    guessed_wrong: bool,
 }
 
 /// Validates one code.
@@ -97,7 +99,7 @@ async fn validate_for<'a>(
     };
     let found = find(app, call, code).await?;
     let answer = judge(call, mandate, code, found, question, now);
-    let lookup = (answer.verdict.reason, question.claim.as_ref());
+    let lookup = (answer.guessed_wrong, question.claim.as_ref());
     app.budgets.spend(app, call, iter::once(lookup), now);
     Ok((answer, mandate))
 }
@@ -128,9 +130,7 @@ pub async fn match_code(
     // The person is compared by the verdict; of another nothing else is.
     let mut others = compared.iter().filter(|(name, _)| *name != "person_id");
     if others.any(|(_, result)| *result == MatchResult::NoMatch) {
-        let guess = (VerdictReason::SubjectMismatch, None);
-        app.budgets
-            .spend(app, call, iter::once(guess), answer.as_of);
+        app.budgets.guessed_wrong(app, call, 1, answer.as_of);
     }
     Ok((answer, compared))
 }
@@ -167,8 +167,7 @@ pub async fn batch_validate_codes(
         }));
     }
     let lookups = answers.iter().zip(questions);
-    let lookups =
-        lookups.map(|(answer, question)| (answer.verdict.reason, question.claim.as_ref()));
+    let lookups = lookups.map(|(answer, question)| (answer.guessed_wrong, question.claim.as_ref()));
     app.budgets.spend(app, call, lookups, now);
     Ok(answers)
 }
@@ -258,7 +257,8 @@ fn judge(
 ) -> Answer {
     let claim = question.claim.as_ref();
     let Some(found) = found else {
-        return Answer::without_document(verdict_at(code, None, claim, now), now);
+        let verdict = verdict_at(code, None, claim, now);
+        return Answer::without_document(verdict, now);
     };
     let (document, institution) = match &*found {
         Found::Code(stored) => (
@@ -274,9 +274,10 @@ fn judge(
     let told = disclosed(call.caller.class, owns(call, institution), question.purpose);
     Answer {
         verdict,
-        found: Some(found),
+        guessed_wrong: guessed_wrong(&verdict, Some(&document), claim),
         told: mandate.narrow(told),
         as_of: now,
+        found: Some(found),
     }
 }
 
@@ -287,6 +288,7 @@ impl Answer {
             found: None,
             told: Told::NOTHING,
             as_of: now,
+            guessed_wrong: guessed_wrong(&verdict, None, None),
         }
     }
 }

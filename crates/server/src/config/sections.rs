@@ -37,6 +37,10 @@ const SECTIONS: [&str; 14] = [
 
 const PORT: u16 = 7443;
 const PROBES_PORT: u16 = 7480;
+
+/// For how many agencies the hub's own budgets are enough unless they are stated.
+const AGENCIES: usize = 20;
+
 /// A caller that is paused or whose certificate is retired is refused within this time.
 const LONGEST_POLL_MS: u64 = 1000;
 
@@ -370,10 +374,40 @@ fn cache(section: &mut Section<'_, '_>) -> Result<CacheConfig, Reported> {
 fn budgets(section: &mut Section<'_, '_>) -> Result<BudgetsConfig, Reported> {
     let negatives = section.count("negative_lookups_per_day", 10_000);
     let subjects = section.count("subjects_per_day", 100_000);
+    let of_negatives = at_least(
+        section,
+        "hub_negative_lookups_per_day",
+        negatives.as_ref().ok(),
+        "must not be less than budgets.negative_lookups_per_day",
+    );
+    let of_subjects = at_least(
+        section,
+        "hub_subjects_per_day",
+        subjects.as_ref().ok(),
+        "must not be less than budgets.subjects_per_day",
+    );
     Ok(BudgetsConfig {
         negative_lookups_per_day: negatives?,
         subjects_per_day: subjects?,
+        hub_negative_lookups_per_day: of_negatives?,
+        hub_subjects_per_day: of_subjects?,
     })
+}
+
+/// What the hub may spend for all agencies together: no less than `one` of them, and by default as much as a score of them.
+fn at_least(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    one: Option<&usize>,
+    why: &'static str,
+) -> Result<usize, Reported> {
+    let one = one.copied().unwrap_or_default();
+    let span = section.span(key);
+    let all = section.count(key, one.saturating_mul(AGENCIES))?;
+    if all < one {
+        return Err(section.wrong(key, span, why));
+    }
+    Ok(all)
 }
 
 fn runtime(section: &mut Section<'_, '_>) -> Result<RuntimeConfig, Reported> {

@@ -28,8 +28,8 @@ mod m0016_service_levels;
 mod m0017_payments;
 mod m0018_disputes;
 mod m0019_dispute_messages;
-mod m0021_closed_actions;
-mod m0022_unpaid_rows;
+mod m0020_closed_actions;
+mod m0021_unpaid_rows;
 
 /// The list of migrations, oldest first. Expand first, contract one release
 /// later: an old and a new server run side by side during a rollout.
@@ -58,8 +58,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_payments::Migration),
             Box::new(m0018_disputes::Migration),
             Box::new(m0019_dispute_messages::Migration),
-            Box::new(m0021_closed_actions::Migration),
-            Box::new(m0022_unpaid_rows::Migration),
+            Box::new(m0020_closed_actions::Migration),
+            Box::new(m0021_unpaid_rows::Migration),
         ]
     }
 }

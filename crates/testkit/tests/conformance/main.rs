@@ -34,10 +34,12 @@ macro_rules! cases_of {
 
 mod append_only;
 mod audit;
+mod budgets;
 mod certificate_changes;
 mod certificates;
 mod code_changes;
 mod codes;
+mod coverage;
 mod durability;
 mod events;
 mod harness;

@@ -230,6 +230,15 @@ fn values_out_of_bounds_are_refused() {
             ],
         ),
         ("registry", &["poll_ms"]),
+        (
+            "budgets",
+            &[
+                "negative_lookups_per_day",
+                "subjects_per_day",
+                "hub_negative_lookups_per_day",
+                "hub_subjects_per_day",
+            ],
+        ),
     ] {
         for key in keys {
             for value in [
@@ -263,6 +272,16 @@ fn values_out_of_bounds_are_refused() {
             "limits",
             "max_deadline_ms = 9999",
             "must not be more than limits.max_deadline_ms",
+        ),
+        (
+            "budgets",
+            "hub_negative_lookups_per_day = 9999",
+            "must not be less than budgets.negative_lookups_per_day",
+        ),
+        (
+            "budgets",
+            "subjects_per_day = 51\nhub_subjects_per_day = 50",
+            "must not be less than budgets.subjects_per_day",
         ),
         ("telemetry", "sample_ratio = 1.01", "must be 0.0 to 1.0"),
         ("telemetry", "sample_ratio = nan", "must be 0.0 to 1.0"),

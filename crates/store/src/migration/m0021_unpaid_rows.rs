@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm_migration::prelude::*;
 
-/// The twenty-second migration.
+/// The twenty-first migration.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 

@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::prelude::*;
 
-/// The twenty-first migration.
+/// The twentieth migration.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 

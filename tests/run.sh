@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What a failed test says matters here, not where in the libraries it said so.
+export RUST_BACKTRACE=0
+
 current=
 trap '[[ -z $current ]] || echo "== $current: FAILED" >&2' EXIT
 

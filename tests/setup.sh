@@ -62,5 +62,18 @@ install_tools() {
   printf '%s\n' "$stamp" >"$tools/stamp"
 }
 
+# Measured: a build from nothing takes 6 GiB, the tests leave less than 1 GiB lying at a time. A disk that fills up fails
+# whatever test comes next, so it is told before.
+has_room() {
+  local folder=${CARGO_TARGET_DIR:-target} need=8 room
+  if [[ -d $folder/debug/deps ]]; then need=3; fi
+  while [[ ! -d $folder ]]; do folder=$(dirname "$folder"); done
+  room=$(($(df --output=avail -k "$folder" | tail -n 1) / 1024 / 1024))
+  if ((room >= need)); then return; fi
+  echo "setup: the disk of $(realpath "$folder") has $room GiB left; $need are needed" >&2
+  exit 1
+}
+
+has_room
 install_packages
 install_tools

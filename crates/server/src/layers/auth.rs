@@ -213,7 +213,10 @@ impl Gate {
         let slot = extensions.get::<CallerSlot>().cloned().unwrap_or_default();
         slot.fill(&known.caller);
         let method = permitted(path, known.state, known.caller.class)?;
-        let on_behalf = on_behalf::read(request.headers(), known.caller.class)?;
+        let on_behalf = on_behalf::read(request.headers(), known.caller.class)?.map(Arc::new);
+        if let Some(on_behalf) = &on_behalf {
+            slot.fill_agency(on_behalf);
+        }
         let Deadline(deadline) = *extensions
             .get::<Deadline>()
             .ok_or(AppError::Internal("a call without a deadline"))?;
@@ -224,7 +227,7 @@ impl Gate {
                 deadline,
                 trace_id: trace_id(extensions),
                 snapshot: known.snapshot,
-                on_behalf: on_behalf.map(Arc::new),
+                on_behalf,
                 slot,
             },
             peer: Arc::clone(peer),

@@ -19,7 +19,7 @@ use tonic::body::Body;
 
 use gavah_domain::caller::Caller;
 
-use crate::{error::AppError, status::status_and_reason};
+use crate::{error::AppError, on_behalf::OnBehalf, status::status_and_reason};
 
 mod auth;
 mod body;
@@ -42,14 +42,15 @@ pub use trace::Sampling;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// Where what is found out of a call further in is left for the outer layer: the caller, for the access log and the span,
-/// and what is left of its quota, for the trailers.
+/// Where what is found out of a call further in is left for the outer layer: the caller and the agency it calls for, for the
+/// access log and the span, and what is left of its quota, for the trailers.
 #[derive(Debug, Clone, Default)]
 pub struct CallerSlot(Arc<Slot>);
 
 #[derive(Debug)]
 struct Slot {
     caller: OnceLock<Arc<Caller>>,
+    on_behalf: OnceLock<Arc<OnBehalf>>,
     /// Negative while nothing has a quota.
     quota_left: AtomicI64,
 }
@@ -58,6 +59,7 @@ impl Default for Slot {
     fn default() -> Self {
         Self {
             caller: OnceLock::new(),
+            on_behalf: OnceLock::new(),
             quota_left: AtomicI64::new(-1),
         }
     }
@@ -67,6 +69,10 @@ impl CallerSlot {
     fn fill(&self, caller: &Arc<Caller>) {
         // One call has one caller: a second one cannot come.
         let _ = self.0.caller.set(Arc::clone(caller));
+    }
+
+    fn fill_agency(&self, on_behalf: &Arc<OnBehalf>) {
+        let _ = self.0.on_behalf.set(Arc::clone(on_behalf));
     }
 
     /// Leaves word of how many calls are left today.
@@ -81,6 +87,11 @@ impl CallerSlot {
 
     fn id(&self) -> Option<&str> {
         self.0.caller.get().map(|caller| caller.id.as_str())
+    }
+
+    fn agency(&self) -> Option<&str> {
+        let on_behalf = self.0.on_behalf.get();
+        on_behalf.map(|on_behalf| on_behalf.agency.as_str())
     }
 }
 

@@ -23,6 +23,8 @@ pub const RPC_STATUS_CODE: &str = "rpc.response.status_code";
 pub const ERROR_TYPE: &str = "error.type";
 /// Field: id of the caller, once it is authenticated.
 pub const CALLER_ID: &str = "gavah.caller.id";
+/// Field: national id of the agency on whose behalf the hub calls.
+pub const AGENCY_ID: &str = "gavah.agency.id";
 /// Field: time from the request's headers to the end of the answer, in milliseconds.
 pub const DURATION_MS: &str = "duration_ms";
 /// Field: the trace of the call, 32 hexadecimal digits.

@@ -39,6 +39,7 @@ impl Record {
                 { names::RPC_STATUS_CODE } = Empty,
                 { names::ERROR_TYPE } = Empty,
                 { names::CALLER_ID } = Empty,
+                { names::AGENCY_ID } = Empty,
             )
         });
         Record {
@@ -58,9 +59,11 @@ impl Record {
         let code = names::code_name(end.code);
         let took = self.measure.end(end.code);
         let (caller, reason) = (self.caller.id(), end.reason.as_deref());
+        let agency = self.caller.agency();
 
         self.span.record(names::RPC_STATUS_CODE, code);
         self.span.record(names::CALLER_ID, caller);
+        self.span.record(names::AGENCY_ID, agency);
         self.span.record(names::ERROR_TYPE, reason);
         if names::is_fault(end.code) {
             self.span.record(names::OTEL_STATUS_CODE, "ERROR");
@@ -74,6 +77,7 @@ impl Record {
                 { names::RPC_STATUS_CODE } = code,
                 { names::DURATION_MS } = took.as_secs_f64() * 1000.0,
                 { names::CALLER_ID } = caller,
+                { names::AGENCY_ID } = agency,
                 { names::ERROR_TYPE } = reason,
                 { names::TRACE_ID } = %self.place.trace_id
             },

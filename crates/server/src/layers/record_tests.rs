@@ -8,6 +8,9 @@ use std::{
     task::{Context, Waker},
 };
 
+use gavah_domain::LegalEntityId;
+use gavah_domain::agreement::AgreementPurpose;
+use gavah_domain::caller::{Caller, CallerClass, CallerId};
 use http::{HeaderValue, Request, Response};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use opentelemetry::{
@@ -23,10 +26,12 @@ use tower::{Layer, ServiceExt, service_fn};
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
 use super::{
-    OuterLayer, Sampling, names,
+    CallerSlot, OuterLayer, Sampling, names,
     testing::{CHECK, around, good, health, read, request, sampling, with_body},
     trace::TRACEPARENT,
 };
+
+use crate::on_behalf::OnBehalf;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -251,12 +256,35 @@ async fn the_log_says_who_called_what_and_how_it_ended_and_nothing_else() {
     read(health(good).await).await;
     read(health(request("/secret/0012345679")).await).await;
 
+    // What is found out further in: the hub calls on behalf of an agency.
+    let known = service_fn(async |request: Request<Body>| {
+        let slot: &CallerSlot = request.extensions().get().unwrap();
+        slot.fill(&Arc::new(Caller {
+            id: CallerId::parse("hub-1").unwrap(),
+            class: CallerClass::NationalHub,
+            institution: None,
+        }));
+        slot.fill_agency(&Arc::new(OnBehalf {
+            agency: LegalEntityId::parse("14099999990").unwrap(),
+            purpose: AgreementPurpose::Validate,
+            agreement: "agreement-1".to_owned(),
+        }));
+        Ok::<_, Infallible>(self::good())
+    });
+    read(around(known).oneshot(request(CHECK)).await.unwrap()).await;
+
     let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<_> = text
         .lines()
         .filter(|line| line.contains(names::ACCESS_TARGET))
         .collect();
-    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
+    for part in [
+        r#""gavah.caller.id":"hub-1""#,
+        r#""gavah.agency.id":"14099999990""#,
+    ] {
+        assert!(lines[2].contains(part), "{part} {}", lines[2]);
+    }
     for part in [
         r#""rpc.method":"grpc.health.v1.Health/Check""#,
         r#""rpc.response.status_code":"NOT_FOUND""#,

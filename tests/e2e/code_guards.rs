@@ -101,7 +101,8 @@ async fn an_institution_of_an_ineligible_type_is_told_its_type(world: &mut World
     assert_eq!(failure.metadata["institution_type"], "AZAD");
 }
 
-async fn a_closed_institution_gets_no_code(world: &mut World) {
+/// The university is closed from now on.
+pub(crate) async fn close_institution(world: &World) {
     let organization = Peer::of(world, CallerKind::Organization).await;
     let name = format!("institutions/{UNIVERSITY}");
     let read = organization
@@ -120,6 +121,10 @@ async fn a_closed_institution_gets_no_code(world: &mut World) {
         })
         .await
         .unwrap();
+}
+
+async fn a_closed_institution_gets_no_code(world: &mut World) {
+    close_institution(world).await;
     refused_without_trace(
         world,
         &university(world).await,

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use tonic::Code;
 
 use crate::attachments::sent;
+use crate::code_guards::close_institution;
 use crate::harness::{soon, together};
 use crate::messages::{issue, national_code, person, question, request_id, subject};
 use crate::peer::{Answer, Peer, refused};
@@ -33,6 +34,7 @@ cases! {
     a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_for,
     who_comes_again_draws_the_same_lot,
     what_an_expert_attested_who_is_active_no_more_is_not_issued,
+    nothing_is_handed_in_again_for_an_institution_that_has_closed,
 }
 
 /// From now on codes may be applied for in stages, and the Organization reviews so many in a hundred.
@@ -823,6 +825,23 @@ async fn the_agreement_it_was_handed_in_under_must_last(world: &mut World) {
     refused(answer, Code::FailedPrecondition, "CALL_NOT_OPEN");
     let answer = university.resubmit_validity_code_application(again());
     refused(answer.await, Code::FailedPrecondition, "CALL_NOT_OPEN");
+}
+
+async fn nothing_is_handed_in_again_for_an_institution_that_has_closed(world: &mut World) {
+    offered(world, None).await;
+    let university = Peer::of(world, CallerKind::University).await;
+    let request = create(world);
+    let returned = made(&university, request.clone()).await;
+    let give_back = by_expert(&returned, pb::ExpertDecision::Return);
+    university.record_expert_decision(give_back).await.unwrap();
+    close_institution(world).await;
+    soon("the end of the institution", async || {
+        let again = resubmit(&returned, request.code.clone().unwrap());
+        let answer = university.resubmit_validity_code_application(again).await;
+        let failure = answer.err()?;
+        (failure.reason.as_deref() == Some("INSTITUTION_NOT_ACTIVE")).then_some(())
+    })
+    .await;
 }
 
 async fn a_pause_stops_the_confirmation_and_what_the_workflow_requires_is_asked_for(

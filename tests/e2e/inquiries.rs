@@ -245,10 +245,12 @@ async fn the_last_coverage_is_told_while_there_is_no_newer_one(world: &mut World
     raw.run("UPDATE enrollment_record SET content = 'x' || content")
         .await;
     world.clock().advance(SignedDuration::from_mins(2));
-    for _ in 0..10 {
+    // Longer than it takes until another one is tried.
+    for _ in 0..30 {
         let told = coverage(&hub).await.unwrap();
         assert_eq!(as_of(&told), as_of(&first));
         assert_eq!(told.institutions, first.institutions);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     raw.run("UPDATE enrollment_record SET content = substr(content, 2)")
         .await;

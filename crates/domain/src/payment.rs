@@ -22,7 +22,7 @@ text_enum! {
         Verified = "VERIFIED",
         /// The gateway's day file says the same.
         Settled = "SETTLED",
-        /// The gateway refused it, or says that it was not paid.
+        /// The gateway refused it, did not open it, or says that it was not paid; or nobody need pay any more.
         Failed = "FAILED",
         /// Not paid in time.
         Expired = "EXPIRED",

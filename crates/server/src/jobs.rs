@@ -112,7 +112,13 @@ async fn do_part(app: &Arc<App>, job: &StoredJob) -> Result<bool, AppError> {
     };
     let rows = app.store.waiting_job_rows(job.id, PART).await?;
     if rows.is_empty() {
-        return Err(AppError::Internal("a job has fewer rows than it says"));
+        // A node of the release before, which counts no unpaid rows, did the last of them.
+        let context = by_service(app);
+        let job = app.store.job_rows_done(&context, job.id, &[]).await?;
+        return match job.state.has_ended() {
+            true => Ok(true),
+            false => Err(AppError::Internal("a job has fewer rows than it says")),
+        };
     }
     let ends = rows.into_iter().map(|(sequence, request)| {
         let (app, acting, job) = (&**app, &acting, job);

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use tonic::Code;
 
 use super::*;
+use crate::code_guards::close_institution;
 use crate::messages::{GIVEN_NAME, subject};
 use crate::peer::{Answer, refused};
 use crate::raw::Raw;
@@ -30,6 +31,7 @@ cases_of_any_engine! {
     a_pause_stops_confirming_and_approving,
     requests_in_flight_outlive_their_call_for_its_run_off_days,
     what_was_handed_in_under_a_suspended_agreement_is_not_decided,
+    nothing_is_handed_in_again_for_an_institution_that_has_closed,
     a_workflow_version_that_is_published_never_changes,
 }
 
@@ -519,6 +521,22 @@ async fn requests_in_flight_outlive_their_call_for_its_run_off_days(world: &mut 
     // It can still be ended.
     let reject = university_decision(&late, pb::UniversityDecision::Reject);
     university.record_university_decision(reject).await.unwrap();
+}
+
+async fn nothing_is_handed_in_again_for_an_institution_that_has_closed(world: &mut World) {
+    reviewed(world).await;
+    let returned = returned(world).await;
+    let window = Peer::of(world, CallerKind::Window).await;
+    close_institution(world).await;
+    crate::harness::soon("the end of the institution", async || {
+        let again = submit(&returned);
+        let answer = window
+            .submit_enrollment_certificate_application(again)
+            .await;
+        let failure = answer.err()?;
+        (failure.reason.as_deref() == Some("INSTITUTION_NOT_ACTIVE")).then_some(())
+    })
+    .await;
 }
 
 async fn what_was_handed_in_under_a_suspended_agreement_is_not_decided(world: &mut World) {

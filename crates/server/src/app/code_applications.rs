@@ -344,6 +344,9 @@ async fn ruled<'a>(
     let service = ServiceKind::ValidityCode;
     let (under, workflow) = match begun {
         Some(begun) => {
+            if institution.state != InstitutionState::Active {
+                return Err(Reason::InstitutionNotActive.into());
+            }
             not_paused(call, service, institution)?;
             let under = in_flight(app, call, &begun.agreement, now).await?;
             (under, Some(pinned(call, begun)?))

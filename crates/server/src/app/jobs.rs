@@ -278,17 +278,13 @@ pub async fn result(
         RowEnd::Issued(id) => Some(*id),
         _ => None,
     });
-    let mut applications = HashMap::new();
-    for id in of(|end| match end {
+    let applications = of(|end| match end {
         RowEnd::Unpaid(id) => Some(*id),
         _ => None,
-    }) {
-        let application = store.code_application(id).await?;
-        let application =
-            application.ok_or(AppError::Internal("a job's application is missing"))?;
-        issued.extend(application.code_id);
-        applications.insert(id, application);
-    }
+    });
+    let applications = store.code_applications_by_id(&applications).await?;
+    issued.extend(applications.iter().filter_map(|it| it.code_id));
+    let mut applications: HashMap<_, _> = applications.into_iter().map(|it| (it.id, it)).collect();
     let codes = store.codes_by_id(&issued).await?;
     let mut codes: HashMap<_, _> = codes.into_iter().map(|code| (code.id, code)).collect();
     let mut code = |id: Uuid| {

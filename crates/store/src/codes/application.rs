@@ -32,6 +32,9 @@ use crate::payments::Followed;
 use crate::tx::Done;
 use crate::{Act, ActContext, Claimed, NewStep, Store, StoreError, StoredStep};
 
+/// Applications that are read in one statement.
+const READ_TOGETHER: usize = 500;
+
 /// The table of the applications.
 const TABLE: &str = "code_application";
 
@@ -74,7 +77,7 @@ pub struct CodeApplicationContent {
     pub workflow_version: String,
     /// Number of the publication of the service's documents that it runs under; 0 where nothing was published.
     pub documents: i64,
-    /// Id of the agreement under which it was handed in last; empty for what an early version took.
+    /// Id of the agreement under which it was handed in first; empty for what an early version took.
     pub agreement: String,
     /// Until when the initial result was promised when it was handed in first; the same ever after.
     pub due_time: Option<Timestamp>,
@@ -240,6 +243,29 @@ impl Store {
     ) -> Result<Option<StoredCodeApplication>, StoreError> {
         self.read("get_code_application", find(&self.inner.db, id))
             .await
+    }
+
+    /// Applications by their resource ids, in no order; those there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn code_applications_by_id(
+        &self,
+        ids: &[Uuid],
+    ) -> Result<Vec<StoredCodeApplication>, StoreError> {
+        self.read("get_code_applications", async {
+            let mut found = Vec::new();
+            for part in ids.chunks(READ_TOGETHER) {
+                let rows = code_application::Entity::find()
+                    .filter(code_application::Column::Id.is_in(part.iter().copied()))
+                    .all(&self.inner.db)
+                    .await?;
+                found.extend(rows);
+            }
+            found.into_iter().map(read_code_application).collect()
+        })
+        .await
     }
 
     /// Which application with this key is open, for checks without effect.

@@ -1,5 +1,7 @@
 //! Payments from their beginning to the money.
 
+use gavah_domain::certificate::ApplicationState;
+use gavah_domain::code_application::CodeApplicationState;
 use gavah_domain::institution::InstitutionCode;
 use gavah_domain::payment::{LineState, PaymentState};
 use gavah_domain::service::ServiceKind;
@@ -12,9 +14,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{COLLECTION, StoredPayment, act, get, name, whole};
+use super::{COLLECTION, StoredPayment, TOGETHER, act, get, name, whole};
 use crate::claim::{claim, resource_id};
-use crate::entity::{payment, payment_line};
+use crate::entity::{certificate_application, code_application, payment, payment_line};
 use crate::rows;
 use crate::tx::Done;
 use crate::{ActContext, Claimed, Store, StoreError};
@@ -189,6 +191,10 @@ impl Store {
                         // It ended in between: try again.
                         .ok_or(StoreError::Conflict)?;
                     return Ok(Done::Abandon(PaymentOutcome::OpenExists(other.payment_id)));
+                }
+                if !still_wait(tx, new).await? {
+                    // One ended since it was looked at: try again, and be told.
+                    return Err(StoreError::Conflict);
                 }
                 let mut created = act(new.id, "CREATE", new.service, &new.institution);
                 PaymentState::Created.as_str().clone_into(&mut created.to);
@@ -423,6 +429,40 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether all applications of a payment wait for it. Their rows are held: one that ends from now on finds its payment.
+async fn still_wait(tx: &DatabaseTransaction, new: &NewPayment) -> Result<bool, StoreError> {
+    let collection = match new.service {
+        ServiceKind::EnrollmentCertificate => crate::certificates::APPLICATIONS,
+        ServiceKind::ValidityCode => crate::codes::APPLICATIONS,
+    };
+    let names = new.lines.iter().map(|(application, _)| application);
+    let ids = names.map(|application| resource_id(application, collection));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let mut waiting = 0;
+    for part in ids.chunks(TOGETHER) {
+        let part = part.iter().copied();
+        waiting += match new.service {
+            ServiceKind::EnrollmentCertificate => {
+                use certificate_application::{Column, Entity};
+                let state = ApplicationState::AwaitingPayment.as_str();
+                let rows = Entity::find().filter(Column::Id.is_in(part));
+                let rows = rows.filter(Column::State.eq(state)).lock_shared();
+                let ids = rows.select_only().column(Column::Id).into_tuple::<Uuid>();
+                ids.all(tx).await?.len()
+            }
+            ServiceKind::ValidityCode => {
+                use code_application::{Column, Entity};
+                let state = CodeApplicationState::AwaitingPayment.as_str();
+                let rows = Entity::find().filter(Column::Id.is_in(part));
+                let rows = rows.filter(Column::State.eq(state)).lock_shared();
+                let ids = rows.select_only().column(Column::Id).into_tuple::<Uuid>();
+                ids.all(tx).await?.len()
+            }
+        };
+    }
+    Ok(waiting == ids.len())
 }
 
 /// The row of a finding.

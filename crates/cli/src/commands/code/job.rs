@@ -114,6 +114,7 @@ const COLUMNS: &[Column] = &[
     ("ROWS", "/total_rows"),
     ("ISSUED", "/issued_rows"),
     ("FAILED", "/failed_rows"),
+    ("UNPAID", "/unpaid_rows"),
     ("SUBMITTED", "/create_time"),
     ("ENDED", "/end_time"),
 ];

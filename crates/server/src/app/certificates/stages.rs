@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gavah_domain::application::{ApplicationAction, decides_for};
 use gavah_domain::certificate::{ApplicationState, RequestType};
+use gavah_domain::institution::InstitutionState;
 use gavah_domain::service::{ServiceKind, WorkflowVersion};
 use gavah_domain::{JalaliDate, PersonId, Reason, Violations};
 use gavah_store::{
@@ -507,6 +508,9 @@ async fn goes_on(
     let institution = call.snapshot.institution(content.institution.as_str());
     let institution = institution.ok_or(Reason::InstitutionNotActive)?;
     let service = ServiceKind::EnrollmentCertificate;
+    if institution.institution.state != InstitutionState::Active {
+        return Err(Reason::InstitutionNotActive.into());
+    }
     not_paused(call, service, &institution.institution)?;
     let under = in_flight(app, call, &content.agreement, now).await?;
     Ok(under.is_some())

@@ -79,8 +79,11 @@ impl Place {
             return place;
         }
         // Migrated once and copied for each case: the same two roles, a database of its own.
-        static TEMPLATE: OnceCell<DatabaseWithRuntimeRole> = OnceCell::const_new();
+        static TEMPLATE: OnceCell<Place> = OnceCell::const_new();
         let template = TEMPLATE.get_or_init(template).await;
+        let Home::Postgres(template) = &*template.0 else {
+            unreachable!("made for the other engine")
+        };
         let name = format!("case_{}", fixtures::number());
         let copy = format!(
             "CREATE DATABASE {name} TEMPLATE {0} OWNER {0}_owner",
@@ -159,14 +162,11 @@ impl Place {
     }
 }
 
-async fn template() -> DatabaseWithRuntimeRole {
+async fn template() -> Place {
     let place = Place::new(Engine::Postgres);
     Store::migrate(&place.owner()).await.unwrap();
     place.grant().await;
-    match &*place.0 {
-        Home::Postgres(database) => database.clone(),
-        Home::Sqlite(_) => unreachable!("asked for the other engine"),
-    }
+    place
 }
 
 async fn connect(config: &StoreConfig) -> Raw {
